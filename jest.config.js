@@ -1,0 +1,25 @@
+const base = {
+  extensionsToTreatAsEsm: ['.ts'],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', {
+      jsc: { target: 'es2022', parser: { syntax: 'typescript', explicitResourceManagement: true } },
+      module: { type: 'es6' },
+    }],
+  },
+  testEnvironment: 'node',
+  modulePathIgnorePatterns: ['<rootDir>/\\.demo/', '<rootDir>/dist/'],
+};
+const project = (displayName, folders, extra = {}) =>
+  ({ ...base, ...extra, displayName, testMatch: folders.map((folder) => `<rootDir>/test/${folder}/**/*.test.ts`) });
+
+/** Fast ones first: `unit` touches neither Docker nor the network; `contract` runs one suite on the fake and the real engine. */
+export default {
+  projects: [
+    project('unit', ['domain', 'kernel', 'state', 'engine-unit', 'source', 'build', 'release', 'run', 'serve', 'flow', 'web', 'house']),
+    project('contract', ['contract']),
+    project('engine', ['engine']),
+    project('browser', ['browser']),
+  ],
+  testTimeout: 30_000,
+};
