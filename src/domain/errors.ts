@@ -1,0 +1,97 @@
+/**
+ * Every failure a caller can meet: code → HTTP status → what it means and what to do next.
+ * The sentence of an `AppError` is about the one case; the one here holds for all of its code.
+ */
+export const ERRORS = {
+  invalid_branch: { status: 400, title: 'Not a branch name', remedy: 'Check the name: git itself would refuse it.' },
+  invalid_hash: { status: 400, title: 'Not a commit', remedy: 'Give 4 to 40 hexadecimal digits of a commit.' },
+  invalid_image: { status: 400, title: 'Not an image', remedy: 'Give an image as registry/name:tag.' },
+  invalid_name: { status: 400, title: 'Not a usable name', remedy: 'Use lower-case letters, digits and inner hyphens.' },
+  invalid_request: { status: 400, title: 'Malformed request', remedy: 'Correct the request and send it again.' },
+  bad_path: { status: 400, title: 'Malformed path', remedy: 'Correct the percent-encoding of the URL.' },
+  not_a_commit: { status: 400, title: 'Not a commit', remedy: 'This object is a file or a folder: give a commit.' },
+  missing_token: { status: 401, title: 'A token is needed', remedy: 'Send Authorization: Bearer with the token from the state directory.' },
+  cross_site: { status: 403, title: 'Refused', remedy: 'Open the page on this server and press the button there.' },
+  from_preview_network: { status: 403, title: 'Refused', remedy: 'A preview may not use the control plane.' },
+  unknown_ref: { status: 404, title: 'No such branch or tag', remedy: 'Check the spelling, or push the branch and try again.' },
+  commit_not_found: { status: 404, title: 'No such commit', remedy: 'Push the commit on a branch or a tag and try again.' },
+  unknown_environment: { status: 404, title: 'No such environment', remedy: 'Leave env away, or name one that is configured.' },
+  unknown_build: { status: 404, title: 'No such build', remedy: 'Go to the project page for the builds there are.' },
+  unknown_preview: { status: 404, title: 'No such preview', remedy: 'Go to the project page for the previews there are.' },
+  not_found: { status: 404, title: 'Nothing here', remedy: 'Go to the project page.' },
+  method_not_allowed: { status: 405, title: 'Method not allowed', remedy: 'Use a method named in Allow.' },
+  request_timeout: { status: 408, title: 'The request took too long', remedy: 'Send it again.' },
+  ambiguous_hash: { status: 409, title: 'More than one commit', remedy: 'Give more digits.' },
+  build_not_active: { status: 409, title: 'Nothing to cancel', remedy: 'Only a queued or running build can be cancelled.' },
+  too_large: { status: 413, title: 'Too large', remedy: 'Send less.' },
+  unknown_host: { status: 421, title: 'Unknown host', remedy: 'Use the URL this server is configured with.' },
+  build_failed: { status: 424, title: 'The build failed', remedy: 'Read the log, correct the branch and push, or build again.' },
+  build_timeout: { status: 424, title: 'The build timed out', remedy: 'Make the build faster, or raise its timeout.' },
+  build_cancelled: { status: 424, title: 'The build was cancelled', remedy: 'Build again from the build page.' },
+  build_interrupted: { status: 424, title: 'The build was interrupted', remedy: 'The server stopped while it ran. Build again from the build page.' },
+  no_dockerfile: { status: 424, title: 'No Dockerfile', remedy: 'Add a Dockerfile, or configure where it is.' },
+  unsafe_dockerfile: { status: 424, title: 'Unusable Dockerfile', remedy: 'Make it a file inside the build context.' },
+  tree_too_large: { status: 424, title: 'Too many files', remedy: 'Exclude files in .dockerignore or split the repository.' },
+  unsupported_path: { status: 424, title: 'Unusable file name', remedy: 'Rename the file so that its name is UTF-8.' },
+  too_many_requests: { status: 429, title: 'Too many requests', remedy: 'Wait as long as Retry-After says.' },
+  header_too_large: { status: 431, title: 'The request header is too large', remedy: 'Delete the cookies of this site and try again.' },
+  internal: { status: 500, title: 'Something went wrong', remedy: 'Try again; the application log names the request id.' },
+  crashed: { status: 502, title: 'The application stopped', remedy: 'Read its last lines, correct the branch, or start it again.' },
+  start_failed: { status: 502, title: 'The application could not be started', remedy: 'Correct the image’s command, or start it again.' },
+  bad_upstream: { status: 502, title: 'The application did not answer properly', remedy: 'Read the application’s log.' },
+  preview_unavailable: { status: 503, title: 'Not running', remedy: 'Open it in a browser to start it.' },
+  preview_pending: { status: 503, title: 'Not ready yet', remedy: 'Try again after Retry-After seconds.' },
+  queue_full: { status: 503, title: 'The build queue is full', remedy: 'Try again after Retry-After seconds.' },
+  too_busy: { status: 503, title: 'Too busy', remedy: 'Try again after Retry-After seconds.' },
+  disk_low: { status: 503, title: 'The disk is nearly full', remedy: 'Remove images that are no longer needed.' },
+  git_unreachable: { status: 503, title: 'The repository cannot be reached', remedy: 'Check the address, the network and the credentials.' },
+  build_replaced: { status: 503, title: 'The build was replaced', remedy: 'Wait for the one that took its place.' },
+  engine_unavailable: { status: 503, title: 'The container engine does not answer', remedy: 'Start Docker, or set DOCKER_HOST.' },
+  engine_timeout: { status: 503, title: 'The container engine takes too long', remedy: 'Try again; restart Docker if it stays so.' },
+  shutting_down: { status: 503, title: 'The server is stopping', remedy: 'Try again in a moment.' },
+  start_timeout: { status: 504, title: 'The application never got ready', remedy: 'Let it listen on the configured port on all addresses.' },
+  upstream_timeout: { status: 504, title: 'The application took too long to answer', remedy: 'Try again, or read the application’s log.' },
+} as const satisfies Record<string, { status: number; title: string; remedy: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Whether a failure lies in the surroundings and may be over in a moment: it says nothing about what was asked for. */
+export const isPassing = (code: ErrorCode): boolean => ERRORS[code].status === 503 || code === 'internal';
+
+/** What more is known about a failure; shown to people and programs alike, so never a secret. */
+export interface ErrorDetails {
+  /** Names close to the one asked for, nearest first. */
+  readonly nearest?: readonly string[];
+  /** Commits that an ambiguous hash could mean. */
+  readonly candidates?: readonly string[];
+  /** The last lines of the build or of the application. */
+  readonly lastLines?: readonly string[];
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** The one error class: a code from the table and a sentence about this case. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { details?: ErrorDetails } = {}) {
+    super(message, options);
+    this.name = 'AppError';
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+}
+
+/** What happened and what to do next, in whole sentences. */
+export const withRemedy = ({ code, message }: AppError): string => `${message}${/[.!?…]$/.test(message) ? '' : '.'} ${ERRORS[code].remedy}`;
+
+/** Turns whatever was thrown into an `AppError`; what is not ours becomes `internal` without its text. */
+export function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  return new AppError('internal', 'An unexpected error was logged.', { cause: thrown });
+}
