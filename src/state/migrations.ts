@@ -1,0 +1,43 @@
+import { sql, type Kysely, type Migration } from 'kysely';
+
+/** In order of their names; one that has run anywhere is never changed, a later one corrects it. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '001-ground': { up: createGround },
+};
+
+async function createGround(db: Kysely<unknown>): Promise<void> {
+  for (const statement of GROUND) await sql.raw(statement).execute(db);
+}
+
+const GROUND: readonly string[] = [
+  'CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT',
+  `CREATE TABLE builds (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL, commit_hash TEXT, upload TEXT, key TEXT NOT NULL, recipe_json TEXT NOT NULL,
+    status TEXT NOT NULL, trigger_name TEXT NOT NULL, no_cache INTEGER NOT NULL, attempt INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL, started_at INTEGER, finished_at INTEGER, image TEXT, reused_from TEXT, error_json TEXT) STRICT`,
+  'CREATE INDEX builds_by_key ON builds (project, key, id)',
+  'CREATE INDEX builds_by_commit ON builds (project, commit_hash, id)',
+  'CREATE INDEX builds_by_status ON builds (status)',
+  `CREATE TABLE images (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL, key TEXT NOT NULL, build TEXT,
+    created_at INTEGER NOT NULL, last_used_at INTEGER NOT NULL) STRICT`,
+  'CREATE INDEX images_by_key ON images (project, key)',
+  'CREATE TABLE configurations (hash TEXT PRIMARY KEY, body_json TEXT NOT NULL, secrets BLOB, created_at INTEGER NOT NULL) STRICT',
+  `CREATE TABLE routes (
+    id TEXT PRIMARY KEY, project TEXT NOT NULL, kind TEXT NOT NULL, label TEXT NOT NULL, environment TEXT, subject TEXT NOT NULL,
+    current_release INTEGER, last_error_json TEXT, created_at INTEGER NOT NULL, last_access_at INTEGER, UNIQUE (project, label)) STRICT`,
+  `CREATE TABLE releases (
+    project TEXT NOT NULL, number INTEGER NOT NULL, route TEXT NOT NULL REFERENCES routes (id), build TEXT, image TEXT NOT NULL,
+    commit_hash TEXT, upload TEXT, key TEXT, config_hash TEXT NOT NULL REFERENCES configurations (hash), environment TEXT,
+    reason TEXT NOT NULL, by_whom TEXT NOT NULL, parent INTEGER, rollback_of INTEGER, version TEXT, created_at INTEGER NOT NULL,
+    PRIMARY KEY (project, number)) STRICT`,
+  'CREATE INDEX releases_by_route ON releases (route, number)',
+  "CREATE TRIGGER releases_never_change BEFORE UPDATE ON releases BEGIN SELECT RAISE(ABORT, 'releases are append-only'); END",
+  "CREATE TRIGGER releases_never_go BEFORE DELETE ON releases BEGIN SELECT RAISE(ABORT, 'releases are append-only'); END",
+  'CREATE TABLE route_history (id INTEGER PRIMARY KEY, route TEXT NOT NULL REFERENCES routes (id), release INTEGER NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL) STRICT',
+  'CREATE INDEX history_by_route ON route_history (route, id)',
+  `CREATE TABLE source_keys (
+    project TEXT NOT NULL, commit_hash TEXT NOT NULL, recipe_hash TEXT NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (project, commit_hash, recipe_hash)) STRICT, WITHOUT ROWID`,
+  'CREATE TABLE sessions (sid TEXT PRIMARY KEY, body_json TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT',
+];

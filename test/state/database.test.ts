@@ -1,0 +1,179 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
+import { sql } from 'kysely';
+import { openDatabase, type Database } from '../../src/state/database.js';
+import { createFakeClock } from '../support/fake-clock.js';
+import { createTestFolder } from '../support/git.js';
+import { createQuietLog } from '../support/quiet-log.js';
+import { openTestDatabase } from '../support/database.js';
+
+const FILE = 'slipway.db';
+const clock = createFakeClock();
+const open = (folder: string, log = createQuietLog()): Promise<Database> => openDatabase({ folder, clock, log });
+const messageOf = async (opening: Promise<Database>): Promise<string> => {
+  try {
+    const database = await opening;
+    await database.close();
+    return 'was opened';
+  } catch (error) {
+    return String(error);
+  }
+};
+
+/** A database with one session in it, closed again. */
+async function fill(folder: string): Promise<void> {
+  const { db, close } = await open(folder);
+  await db.insertInto('sessions').values({ sid: 'kept', body_json: '{}', expires_at: 1 }).execute();
+  for (let n = 0; n < 200; n += 1) await db.insertInto('meta').values({ name: `n${n}`, value: 'x'.repeat(500) }).execute();
+  await close();
+}
+
+const sessionsIn = async ({ db }: Database): Promise<string[]> => (await db.selectFrom('sessions').select('sid').execute()).map(({ sid }) => sid);
+
+describe('the database', () => {
+  it('is made from nothing, in a folder that only its owner can read', async () => {
+    using parent = createTestFolder();
+    const folder = join(parent.path, 'a', 'state');
+    const { db, close } = await open(folder);
+    const { rows } = await sql<{ name: string }>`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`.execute(db);
+    expect(rows.map(({ name }) => name)).toEqual([
+      'builds', 'configurations', 'images', 'kysely_migration', 'kysely_migration_lock', 'meta', 'releases', 'route_history', 'routes', 'sessions', 'source_keys',
+    ]);
+    expect((await sql<{ journal_mode: string }>`PRAGMA journal_mode`.execute(db)).rows).toEqual([{ journal_mode: 'wal' }]);
+    expect((await sql<{ foreign_keys: number }>`PRAGMA foreign_keys`.execute(db)).rows).toEqual([{ foreign_keys: 1 }]);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    await close();
+  });
+
+  it('is as it was when it is opened again, and migrates nothing twice', async () => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    const again = await open(folder.path);
+    expect(await sessionsIn(again)).toEqual(['kept']);
+    expect((await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(again.db)).rows).toEqual([{ name: '001-ground' }]);
+    await again.close();
+  });
+
+  it('K3: loses nothing when the server is killed between two writes', async () => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    // A process that leaves its write-ahead log behind, as one that is killed does.
+    const script = `const db = new (require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))}))(${JSON.stringify(join(folder.path, FILE))});
+      db.pragma('journal_mode = WAL'); db.prepare("INSERT INTO sessions VALUES ('killed', '{}', 2)").run(); process.kill(process.pid, 'SIGKILL');`;
+    const signal = await new Promise((resolve) => { execFile(process.execPath, ['-e', script], (error) => { resolve(error?.signal); }); });
+    expect(signal).toBe('SIGKILL');
+    const log = createQuietLog();
+    const again = await open(folder.path, log);
+    expect(await sessionsIn(again)).toEqual(['kept', 'killed']);
+    expect(log.recent()).toEqual([]);
+    await again.close();
+  });
+});
+
+describe('K19: the folder', () => {
+  it('belongs to one server: a second one is told so and changes nothing', async () => {
+    await using first = await openTestDatabase();
+    expect(await messageOf(open(first.folder))).toBe(`AppError: Another server uses the state directory ${first.folder}. Stop it, or give another --state-dir.`);
+    expect(await sessionsIn(first)).toEqual([]);
+  });
+
+  it('is free after the first server closed, after a failed start, and after one that was killed', async () => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    const script = `const db = new (require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))}))(${JSON.stringify(join(folder.path, 'server.lock'))});
+      db.exec('BEGIN EXCLUSIVE'); process.kill(process.pid, 'SIGKILL');`;
+    expect(await new Promise((resolve) => { execFile(process.execPath, ['-e', script], (error) => { resolve(error?.signal); }); })).toBe('SIGKILL');
+    expect(await messageOf(open(folder.path))).toBe('was opened');
+    pretendNewer(folder.path);
+    expect(await messageOf(open(folder.path))).toContain('newer version');
+    expect(await messageOf(open(folder.path))).toContain('newer version');
+  });
+});
+
+describe('K4: a file that is no sound database', () => {
+  it('takes the logs of the old release numbers aside with it', async () => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    mkdirSync(join(folder.path, 'logs', 'releases'), { recursive: true });
+    writeFileSync(join(folder.path, 'logs', 'releases', 'shop-v1.log'), 'of the old v1');
+    writeFileSync(join(folder.path, FILE), 'not a database at all, '.repeat(1_000));
+    await (await open(folder.path)).close();
+    expect(readdirSync(join(folder.path, 'logs'))).toEqual([expect.stringMatching(/^releases\.corrupt-\d+$/)]);
+  });
+
+  const damage: readonly (readonly [string, (file: string) => void])[] = [
+    ['garbage', (file) => { writeFileSync(file, 'not a database at all, '.repeat(1_000)); }],
+    ['cut in half', (file) => { truncateSync(file, Math.floor(statSync(file).size / 2)); }],
+    ['cut within a page', (file) => { truncateSync(file, statSync(file).size - 1_000); }],
+    ['overwritten in the middle', (file) => { const bytes = readFileSync(file); bytes.fill(0xff, 8_192, 24_576); writeFileSync(file, bytes); }],
+    ['another version’s header', (file) => { const bytes = readFileSync(file); bytes.write('SQLite format 9\0', 0, 'latin1'); writeFileSync(file, bytes); }],
+  ];
+
+  it.each(damage)('is set aside and a new one begun: %s', async (_what, spoil) => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    const file = join(folder.path, FILE);
+    spoil(file);
+    const spoilt = readFileSync(file);
+    const log = createQuietLog();
+    const database = await open(folder.path, log);
+    expect(await sessionsIn(database)).toEqual([]);
+    await database.close();
+    const aside = `${file}.corrupt-${clock.now()}`;
+    expect(readFileSync(aside).equals(spoilt)).toBe(true);
+    expect(log.recent().map(({ level, message, fields }) => [level, message, fields.aside])).toEqual([['error', 'database damaged, a new one is begun', aside]]);
+    expect(await messageOf(open(folder.path, log))).toBe('was opened');
+    expect(log.recent()).toHaveLength(1);
+  });
+
+  it('is set aside also when it is a folder', async () => {
+    using folder = createTestFolder();
+    mkdirSync(join(folder.path, FILE));
+    expect(await messageOf(open(folder.path))).toBe('was opened');
+    expect(readdirSync(folder.path)).toContain(`${FILE}.corrupt-${clock.now()}`);
+  });
+
+  it('is not an empty file: that is an empty database', async () => {
+    using folder = createTestFolder();
+    writeFileSync(join(folder.path, FILE), '');
+    const log = createQuietLog();
+    expect(await messageOf(open(folder.path, log))).toBe('was opened');
+    expect(log.recent()).toEqual([]);
+    expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+  });
+
+  it('is not one that somebody else has locked: it is refused and stays where it is', async () => {
+    using folder = createTestFolder();
+    await fill(folder.path);
+    const other = new SqliteDatabase(join(folder.path, FILE));
+    other.pragma('locking_mode = EXCLUSIVE');
+    other.exec("UPDATE sessions SET body_json = '[]'");
+    expect(await messageOf(open(folder.path))).toMatch(/^AppError: The database .*slipway\.db cannot be opened; nothing was changed: .*locked/);
+    other.close();
+    expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+    const again = await open(folder.path);
+    expect(await sessionsIn(again)).toEqual(['kept']);
+    await again.close();
+  });
+});
+
+it('K4: a database of a newer version is refused, with what to do, and stays as it is', async () => {
+  using folder = createTestFolder();
+  await fill(folder.path);
+  pretendNewer(folder.path);
+  const before = readFileSync(join(folder.path, FILE));
+  expect(await messageOf(open(folder.path))).toBe(
+    'AppError: The state directory comes from a newer version of Slipway, or its migration failed: nothing was changed. Install that version, or give another --state-dir.',
+  );
+  expect(readFileSync(join(folder.path, FILE)).equals(before)).toBe(true);
+  expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+});
+
+function pretendNewer(folder: string): void {
+  const sqlite = new SqliteDatabase(join(folder, FILE));
+  sqlite.exec("INSERT OR IGNORE INTO kysely_migration (name, timestamp) VALUES ('900-from-the-future', '2030-01-01T00:00:00.000Z')");
+  sqlite.close();
+}
