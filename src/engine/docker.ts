@@ -1,0 +1,72 @@
+import type { InstanceId } from '../domain/ids.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import type { EngineSearch } from './address.js';
+import { createBuilder } from './build.js';
+import { createEngineClient, DEFAULT_DEADLINES, toEngineError } from './client.js';
+import type { Deadlines } from './client.js';
+import { createContainers } from './containers.js';
+import { createFactsReader } from './facts.js';
+import { createImages } from './images.js';
+import { createLife } from './life.js';
+import { createNetworks } from './network.js';
+import type { ContainerEngine } from './port.js';
+
+export interface DockerEngineDeps {
+  /** Written on everything that is made; only what carries it is ever changed. */
+  readonly instance: InstanceId;
+  /** Where to look for the engine, at the first call and again after it was lost. */
+  readonly search: EngineSearch;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Addresses for the projects' networks, a /24 each; default `10.213.0.0/16`. */
+  readonly networkPool?: string;
+  readonly deadlines?: Partial<Deadlines>;
+}
+
+/** Addresses for the projects' networks unless told otherwise. */
+export const NETWORK_POOL = '10.213.0.0/16';
+
+/** The Docker Engine behind the port. Nothing connects here: a server may start before its engine does. */
+export function createDockerEngine({ instance, search, clock, log, networkPool = NETWORK_POOL, deadlines: some = {} }: DockerEngineDeps): ContainerEngine {
+  const deadlines = { ...DEFAULT_DEADLINES, ...some };
+  const client = createEngineClient({ search, clock });
+  const facts = createFactsReader({ client, deadlines });
+  const images = createImages({ client, deadlines });
+  const networks = createNetworks({ client, instance, pool: networkPool, deadlines });
+  const publishes = async () => (await facts.current()).desktop;
+  const containers = createContainers({ client, instance, networks, publishes, deadlines, clock });
+  const life = createLife({ client, containers, clock });
+  const builder = async () => (await facts.current()).description.builder;
+  const builds = createBuilder({ client, instance, images, builder, deadlines, clock });
+
+  /** What no verb expected leaves as an error of the table, and is worth a line in the log. */
+  const verb = <Arguments extends readonly unknown[], Result>(name: string, work: (...given: Arguments) => Promise<Result>) =>
+    async (...given: Arguments): Promise<Result> => {
+      try {
+        return await work(...given);
+      } catch (error) {
+        const failure = toEngineError(error);
+        if (failure !== error) log.warn('the engine refused', { verb: name, error });
+        throw failure;
+      }
+    };
+
+  return {
+    describe: verb('describe', facts.describe),
+    build: verb('build', builds.build),
+    images: verb('images', images.list),
+    image: verb('image', images.find),
+    tagImage: verb('tagImage', images.tag),
+    removeImage: verb('removeImage', images.remove),
+    ensureNetwork: verb('ensureNetwork', networks.ensure),
+    start: verb('start', containers.start),
+    inspect: verb('inspect', containers.inspect),
+    list: verb('list', containers.list),
+    stop: verb('stop', containers.stop),
+    remove: verb('remove', containers.remove),
+    waitForExit: verb('waitForExit', life.waitForExit),
+    listeningPorts: verb('listeningPorts', life.listeningPorts),
+    output: life.output,
+  };
+}
