@@ -1,0 +1,49 @@
+import type { AppError } from '../domain/errors.js';
+import type { Clock } from '../kernel/clock.js';
+
+/** Keeps an application that fails again and again from being started for ever. */
+export interface StartBudget {
+  /** The failure to answer with instead of another start; undefined when it may be started. */
+  refusal(name: string): AppError | undefined;
+  started(name: string): void;
+  /** It became ready; the start still counts, since it may end by itself at once. */
+  succeeded(name: string): void;
+  /** It did not become ready: the next minute's visitors get the same answer. */
+  failed(name: string, error: AppError): void;
+  /** It became ready and ended by itself: it may start again at once, within the budget. */
+  ended(name: string, error: AppError): void;
+  lastFailure(name: string): { readonly error: AppError; readonly at: number } | undefined;
+  /** Somebody asked for another try. */
+  forgive(name: string): void;
+}
+
+const WINDOW_MS = 10 * 60_000;
+const MOST_STARTS = 10;
+const FAILURE_HOLDS_MS = 60_000;
+
+interface Account { starts: number[]; failure: { error: AppError; at: number; holdsMs: number } | undefined }
+
+export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
+  const accounts = new Map<string, Account>();
+  const accountOf = (name: string): Account => {
+    const account = accounts.get(name) ?? { starts: [], failure: undefined };
+    accounts.set(name, account);
+    const since = clock.monotonic() - WINDOW_MS;
+    account.starts = account.starts.filter((at) => at > since);
+    return account;
+  };
+  return {
+    refusal: (name) => {
+      const { starts, failure } = accountOf(name);
+      if (!failure) return undefined;
+      const holds = clock.monotonic() - failure.at < failure.holdsMs;
+      return holds || starts.length >= MOST_STARTS ? failure.error : undefined;
+    },
+    started: (name) => { accountOf(name).starts.push(clock.monotonic()); },
+    succeeded: (name) => { accountOf(name).failure = undefined; },
+    failed: (name, error) => { accountOf(name).failure = { error, at: clock.monotonic(), holdsMs: FAILURE_HOLDS_MS }; },
+    ended: (name, error) => { accountOf(name).failure = { error, at: clock.monotonic(), holdsMs: 0 }; },
+    lastFailure: (name) => accounts.get(name)?.failure,
+    forgive: (name) => { accounts.delete(name); },
+  };
+}
