@@ -1,0 +1,23 @@
+const HOP_BY_HOP = [
+  'connection', 'http2-settings', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection',
+  'te', 'trailer', 'transfer-encoding', 'upgrade',
+];
+const ANSWER_DROPS: ReadonlySet<string> = new Set(HOP_BY_HOP);
+// Lines about the body are set apart; `__proto__` would be no line but an object's ancestor.
+const REQUEST_DROPS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'forwarded', 'x-real-ip', '--proto--']);
+const FORWARDED_BY_US: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port']);
+// CGI-like servers take `_` for `-` and so read `X_Slipway_User` and `X-Slipway-User` as one name (CVE-2025-64484).
+const RESERVED = /^x[^a-z0-9]slipway(?:[^a-z0-9]|$)/;
+
+/** Whether a header line of a request, named in lower case, is withheld from the application. */
+export function isDroppedFromRequest(key: string, trusted: boolean): boolean {
+  const plain = key.includes('_') ? key.replaceAll('_', '-') : key;
+  if (plain.startsWith('x')) {
+    if (RESERVED.test(plain)) return true;
+    if (plain.startsWith('x-forwarded-')) return !trusted || FORWARDED_BY_US.has(plain);
+  }
+  return REQUEST_DROPS.has(plain) && !(trusted && key === 'x-real-ip');
+}
+
+/** Whether a header line of an answer, named in lower case, is withheld from the client. */
+export const isDroppedFromAnswer = (key: string): boolean => ANSWER_DROPS.has(key) || (key.startsWith('x') && RESERVED.test(key));

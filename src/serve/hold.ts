@@ -1,0 +1,121 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AppError, toAppError } from '../domain/errors.js';
+import type { Project } from '../domain/project.js';
+import { formatLabel, type PreviewName } from '../domain/preview-name.js';
+import type { Clock } from '../kernel/clock.js';
+import type { EventStreams } from '../kernel/event-stream.js';
+import type { Answers } from './answers.js';
+import { answerReserved, isReserved } from './reserved.js';
+import type { RequestKind } from './request-kind.js';
+import { classifyRequest } from './request-kind.js';
+import type { Visit, Visits } from './visits.js';
+
+export interface HoldDeps {
+  readonly visits: Visits;
+  readonly answers: Answers;
+  readonly streams: EventStreams;
+  readonly clock: Clock;
+  readonly limits: { readonly navigationMs: number; readonly requestMs: number; /** Requests held at the same time. */ readonly most: number };
+  /** The URL of a label on the host that was asked for. */
+  readonly urlOf: (label: string, projectHost: string, path: string) => string;
+}
+
+/** A preview host for which nothing runs. */
+export interface Asked {
+  readonly project: Project;
+  readonly name: PreviewName;
+  readonly projectHost: string;
+}
+
+/** Keeps requests, their bodies unread, while what they want is made; then lets them through or answers them. */
+export interface Hold {
+  /** Ends when the request was answered, or let through by `forward`. */
+  request(req: IncomingMessage, res: ServerResponse, held: Asked & { readonly forward: () => boolean }): Promise<void>;
+  upgrade(socket: Duplex, held: Asked & { readonly forward: () => boolean }): Promise<void>;
+  /** Answers all that wait, and each later one at once: what they want is not made any more. */
+  close(): void;
+}
+
+type Outcome = { readonly kind: 'open' | 'late' | 'gone' } | { readonly kind: 'failed'; readonly error: AppError };
+
+export function createHold({ visits, answers, streams, clock, limits, urlOf }: HoldDeps): Hold {
+  let held = 0;
+  const closing = new AbortController();
+  const closed: Outcome = { kind: 'failed', error: new AppError('shutting_down', 'It can be opened again in a moment.') };
+
+  /** Waits for the preview, its time, or the client's end, whichever is first. */
+  const wait = async (visit: Visit, ms: number, gone: AbortSignal): Promise<Outcome> => {
+    if (closing.signal.aborted) return closed;
+    if (held >= limits.most) return { kind: 'failed', error: new AppError('too_busy', `${held} requests wait already.`) };
+    held += 1;
+    const over = new AbortController();
+    const left = new Promise<Outcome>((resolve) => {
+      gone.addEventListener('abort', () => { resolve({ kind: 'gone' }); }, { once: true });
+      closing.signal.addEventListener('abort', () => { resolve(closed); }, { once: true, signal: over.signal });
+    });
+    try {
+      return await Promise.race<Outcome>([
+        visit.open().then((): Outcome => ({ kind: 'open' }), (error: unknown): Outcome => ({ kind: 'failed', error: toAppError(error) })),
+        clock.sleep(ms, over.signal).then((): Outcome => ({ kind: 'late' })),
+        left,
+      ]);
+    } finally {
+      held -= 1;
+      over.abort();
+    }
+  };
+
+  const pending = async (visit: Visit) => {
+    const { waiting } = await visit.view();
+    return new AppError('preview_pending', `The preview is ${waiting.state}.`);
+  };
+
+  const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, visit: Visit, forward: () => boolean) => {
+    const page = kind === 'navigation';
+    if (kind === 'passive') {
+      answers.failure({ req, res, page }, new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.'), await visit.view());
+      return;
+    }
+    const outcome = await wait(visit, page ? limits.navigationMs : limits.requestMs, goneSignal(res));
+    if (outcome.kind === 'gone' || (outcome.kind === 'open' && forward())) return;
+    const view = await visit.view();
+    if (outcome.kind === 'failed') answers.failure({ req, res, page }, outcome.error, view);
+    else if (page) answers.waiting(res, view);
+    else answers.failure({ req, res, page }, await pending(visit), view);
+  };
+
+  return {
+    close: () => { closing.abort(); },
+    request: async (req, res, { project, name, projectHost, forward }) => {
+      const kind = classifyRequest(req);
+      try {
+        const visit = await visits.find(project, name);
+        if (isReserved(req.url)) { await answerReserved({ req, res }, { visit, answers, streams, opens: kind !== 'passive' }); return; }
+        if (visit.label !== formatLabel(name)) { answers.redirect(res, urlOf(visit.label, projectHost, req.url ?? '/')); return; }
+        await answer({ req, res, kind }, visit, forward);
+      } catch (error) {
+        answers.failure({ req, res, page: kind === 'navigation' }, toAppError(error));
+      }
+    },
+    upgrade: async (socket, { project, name, forward }) => {
+      const gone = new AbortController();
+      socket.once('close', () => { gone.abort(); });
+      try {
+        const visit = await visits.find(project, name);
+        if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
+        const outcome = await wait(visit, limits.requestMs, gone.signal);
+        if (outcome.kind === 'gone' || (outcome.kind === 'open' && forward())) return;
+        answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket);
+      } catch (error) {
+        answers.upgradeFailure(toAppError(error), socket);
+      }
+    },
+  };
+}
+
+function goneSignal(res: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  res.once('close', () => { if (!res.writableFinished) gone.abort(); });
+  return gone.signal;
+}

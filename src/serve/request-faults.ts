@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../domain/errors.js';
+
+const REFUSED_METHODS: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
+
+/** What a 405 of the data plane allows; everything else is the application's to refuse. */
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
+
+/** What node:http lets through and no host of ours takes: no Host line or two, TRACE, a target that is not a path. */
+export function faultOf({ method, url, rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>): AppError | undefined {
+  if (REFUSED_METHODS.has(method ?? '') || url === '*') return new AppError('method_not_allowed', `${method ?? ''} is not allowed.`);
+  if (url?.startsWith('/') !== true) return new AppError('invalid_request', 'The request target must be a path.');
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index];
+    if (name?.length === 4 && name.toLowerCase() === 'host' && rawHeaders[index + 1] !== '') hosts += 1;
+  }
+  return hosts === 1 ? undefined : new AppError('invalid_request', 'There must be exactly one Host header.');
+}
+
+/** Gives a target in absolute form the form of all others, if it is of the host that `Host` names (RFC 9112 section 3.2.2). */
+export function toOriginForm(req: Pick<IncomingMessage, 'url' | 'headers'>): void {
+  const [whole, authority = ''] = /^https?:\/\/([^/?#]*)/i.exec(req.url ?? '') ?? [];
+  if (whole === undefined || authority.toLowerCase() !== req.headers.host?.toLowerCase()) return;
+  const rest = (req.url ?? '').slice(whole.length);
+  req.url = rest.startsWith('/') ? rest : `/${rest}`;
+}

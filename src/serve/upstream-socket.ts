@@ -1,0 +1,58 @@
+import type { ClientRequest } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ForwardTimeouts } from './forwarding.js';
+import { isConnectionLoss } from './upstream-failure.js';
+
+type Done = (error?: Error | null) => void;
+
+/** Limits how long nothing may move on an upstream's connection; its request emits `timeout` then. */
+export interface SilenceWatch {
+  /** The answer has begun: from here on the limit is `idleMs`. */
+  answering(): void;
+  stop(): void;
+}
+
+/** Most exchanges are over before: only the others get a timer on their socket, which every byte then has to move. */
+const GRACE_MS = 1_000;
+
+/** Watches for `connectMs`, then for `responseMs`; each counts from the last byte, or up to a second later. */
+export function watchSilence(upstream: ClientRequest, { connectMs, responseMs, idleMs }: ForwardTimeouts): SilenceWatch {
+  const graceMs = Math.min(GRACE_MS, connectMs / 2, responseMs / 2, idleMs / 2);
+  let silenceMs = responseMs;
+  let limited = false;
+  const timer = setTimeout(() => {
+    limited = true;
+    upstream.setTimeout(silenceMs - graceMs);
+    if (upstream.socket?.connecting === true) upstream.socket.setTimeout(connectMs - graceMs);
+  }, graceMs);
+  return {
+    answering: () => {
+      silenceMs = idleMs;
+      if (limited) upstream.setTimeout(idleMs);
+    },
+    stop: () => { clearTimeout(timer); },
+  };
+}
+
+/**
+ * Reads an answer to its end although its sender takes no more of the request: a write that fails would close the
+ * socket at once and lose what has arrived and is not read yet (faults G34). The reader meets the loss too, behind it.
+ */
+export function readBeforeLoss(socket: Socket): void {
+  const write = socket._write.bind(socket);
+  const writeMany = socket._writev?.bind(socket);
+  const unlessLost = (done: Done): Done => (error) => { if (!isConnectionLoss(error)) done(error); };
+  socket._write = (chunk, encoding, done) => { write(chunk, encoding, unlessLost(done)); };
+  if (writeMany) socket._writev = (chunks, done) => { writeMany(chunks, unlessLost(done)); };
+}
+
+/** Ends a connection so that its peer sees a loss and no proper end; only TCP can tell the two apart. */
+export function abort(socket: Duplex): void {
+  try {
+    if (socket instanceof Socket) socket.resetAndDestroy();
+    else socket.destroy();
+  } catch {
+    socket.destroy();
+  }
+}
