@@ -1,0 +1,89 @@
+import type { Project } from '../domain/project.js';
+import type { Release, Route } from '../domain/release.js';
+import type { Urls } from '../domain/urls.js';
+import type { ContainerEngine, EngineContainer } from '../engine/port.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import type { Instances } from '../run/instances.js';
+import type { RunLogs } from '../run/logs.js';
+import type { Probe } from '../run/probe.js';
+import type { RoutingTable } from '../serve/routing.js';
+import type { ReleaseStore } from '../state/releases.js';
+import type { RouteStore } from '../state/routes.js';
+import type { OpenPreview } from './open-preview.js';
+
+export interface AdoptRunningDeps {
+  readonly projects: readonly Project[];
+  readonly engine: Pick<ContainerEngine, 'list' | 'remove'>;
+  readonly instances: Instances;
+  readonly logs: Pick<RunLogs, 'keep'>;
+  readonly probe: Probe;
+  readonly routes: RouteStore;
+  readonly releases: ReleaseStore;
+  readonly routing: RoutingTable;
+  readonly openPreview: Pick<OpenPreview, 'hostsOf'>;
+  readonly urls: Urls;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const ANSWER_WITHIN_MS = 2_000;
+
+type RunningContainer = EngineContainer & { readonly target: NonNullable<EngineContainer['target']> };
+
+/**
+ * Takes over what an earlier run of this server left: a container that serves its route's current release and answers
+ * goes on serving it; any other of ours is removed, its log kept. Containers that this run started are left alone.
+ */
+export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> {
+  const { projects, engine, instances, routes, releases, routing, urls, clock, log } = deps;
+
+  const answers = async ({ target }: RunningContainer, host: string): Promise<boolean> => {
+    const late = new AbortController();
+    const over = new AbortController();
+    const limit = clock.sleep(ANSWER_WITHIN_MS, over.signal).then(() => { late.abort(); });
+    const result = await deps.probe({ target, host: urls.authority(host) }, late.signal);
+    over.abort();
+    await limit;
+    // One that is only slow was ready before: what it is busy with must not be cut off.
+    return result.kind === 'answer' || late.signal.aborted;
+  };
+
+  const adopt = async (container: EngineContainer): Promise<boolean> => {
+    const release = await releases.find(container.project, container.release);
+    const route = release && await routes.find(release.route);
+    const project = projects.find(({ name }) => name === container.project);
+    if (!release || !project || route?.current !== release.number || !isRunning(container)) return false;
+    if (container.image !== release.image || container.commit !== release.commit) return false;
+    const hosts = deps.openPreview.hostsOf({ project, label: route.label });
+    if (!await answers(container, hosts[0] ?? urls.serverHost)) return false;
+    // A visitor may have started another one meanwhile, which took this one's place.
+    if (instances.state({ project: release.project, number: release.number }) === undefined) await takeOver(release, { container, route, hosts });
+    return true;
+  };
+
+  const takeOver = async (release: Release, { container, route, hosts }: { container: RunningContainer; route: Route; hosts: readonly string[] }) => {
+    instances.adopt(release, container);
+    const { project, commit, number } = release;
+    const idleMs = Math.max(0, clock.now() - (route.lastAccessAt ?? clock.now()));
+    routing.put(hosts, { project, route: route.id, commit, release: number, container: container.id, target: container.target }, idleMs);
+    if (route.lastError) await routes.setLastError(route.id, null);
+    log.info('instance adopted', { project, release: number });
+  };
+
+  const settle = async (container: EngineContainer) => {
+    const name = { project: container.project, number: container.release };
+    if (instances.state(name) !== undefined) return;
+    if (await adopt(container)) return;
+    await deps.logs.keep(name, container.id);
+    await engine.remove(container.id);
+    log.info('left-over container removed', { project: container.project, release: container.release });
+  };
+
+  return async () => {
+    const results = await Promise.allSettled((await engine.list()).map(settle));
+    for (const result of results) if (result.status === 'rejected') log.error('container not settled', { error: result.reason });
+  };
+}
+
+const isRunning = (container: EngineContainer): container is RunningContainer => container.running && container.target !== null;

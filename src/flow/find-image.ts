@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import type { BegunBuild, Builds, EnsureOptions } from '../build/builds.js';
+import type { OpenContext } from '../build/wanted.js';
+import type { Build, BuildTrigger, Recipe } from '../domain/build.js';
+import { AppError } from '../domain/errors.js';
+import type { BuildKey, CommitHash, ProjectName } from '../domain/ids.js';
+import type { Project } from '../domain/project.js';
+import { canonicalJson } from '../domain/release.js';
+import type { Logger } from '../kernel/log.js';
+import type { Source } from '../source/source.js';
+import type { SourceKeyStore } from '../state/source-keys.js';
+
+export interface FindImageDeps {
+  readonly sources: ReadonlyMap<ProjectName, Source>;
+  readonly keys: SourceKeyStore;
+  readonly builds: Pick<Builds, 'begin'>;
+  readonly log: Logger;
+}
+
+export interface FindImageOptions extends EnsureOptions {
+  readonly trigger: BuildTrigger;
+}
+
+/** commit → build key → image. */
+export interface FindImage {
+  /** The image of a commit, at once or from a build. @throws AppError of the source and build stages */
+  begin(project: Project, commit: CommitHash, options: FindImageOptions): Promise<BegunBuild>;
+  /** The key, if it was ever computed with the project's recipe. */
+  knownKey(project: Project, commit: CommitHash): Promise<BuildKey | undefined>;
+  /** What a recorded build would receive, for taking it up again. */
+  contextOf(build: Pick<Build, 'project' | 'commit' | 'recipe'>): OpenContext;
+}
+
+export function createFindImage({ sources, keys, builds, log }: FindImageDeps): FindImage {
+  const sourceOf = (name: ProjectName): Source => {
+    const source = sources.get(name);
+    if (!source) throw new AppError('not_found', `There is no project ${name}.`);
+    return source;
+  };
+  const contextOf: FindImage['contextOf'] = ({ project, commit, recipe }) => () => sourceOf(project).context(commit, recipe);
+  const entryOf = (project: Project, commit: CommitHash) => ({ project: project.name, commit, recipeHash: hashRecipe(project.recipe) });
+
+  const keyOf = async (project: Project, commit: CommitHash): Promise<BuildKey> => {
+    const of = entryOf(project, commit);
+    const known = await keys.find(of);
+    if (known) return known;
+    const key = await sourceOf(project.name).buildKey(commit, project.recipe);
+    await keys.put(of, key);
+    return key;
+  };
+
+  return {
+    contextOf,
+    knownKey: (project, commit) => keys.find(entryOf(project, commit)),
+    begin: async (project, commit, { trigger, ...options }) => {
+      const { name, recipe } = project;
+      const key = await keyOf(project, commit);
+      // Without git a known key is enough, as long as nothing has to be built.
+      await sourceOf(name).pin(commit).catch((error: unknown) => { log.warn('commit not pinned', { project: name, commit, error }); });
+      return builds.begin({ project: name, commit, key, recipe, trigger, openContext: contextOf({ project: name, commit, recipe }) }, options);
+    },
+  };
+}
+
+const hashRecipe = (recipe: Recipe): string => createHash('sha256').update(canonicalJson(recipe)).digest('hex');

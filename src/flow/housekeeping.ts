@@ -1,0 +1,78 @@
+import type { Project } from '../domain/project.js';
+import type { AppError } from '../domain/errors.js';
+import { formatRelease } from '../domain/ids.js';
+import type { Release } from '../domain/release.js';
+import type { Builds } from '../build/builds.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import { startLoop, type Loop } from '../kernel/loop.js';
+import type { Part } from '../kernel/part.js';
+import type { Instances } from '../run/instances.js';
+import type { Forward } from '../serve/forwarding.js';
+import type { RoutingTable } from '../serve/routing.js';
+import type { BuildStore } from '../state/builds.js';
+import type { RouteStore } from '../state/routes.js';
+import type { SessionRecords } from '../state/sessions.js';
+import type { FindImage } from './find-image.js';
+import { resumeBuilds } from './resume-builds.js';
+
+export interface HousekeepingDeps {
+  readonly projects: readonly Project[];
+  readonly buildStore: Pick<BuildStore, 'active'>;
+  readonly routes: RouteStore;
+  readonly sessions: SessionRecords;
+  readonly adoptRunning: () => Promise<void>;
+  readonly builds: Builds;
+  readonly findImage: FindImage;
+  readonly instances: Instances;
+  readonly routing: RoutingTable;
+  readonly forward: Pick<Forward, 'forget'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const RECONCILE_MS = 30_000;
+const SAVE_ACCESS_MS = 2_000;
+
+/** Keeps memory, records and the engine in step: at start, when an instance ends, and slowly all the time. */
+export function createHousekeeping(deps: HousekeepingDeps): Part {
+  const { routes, sessions, adoptRunning, instances, routing, forward, clock, log } = deps;
+  const endings: (() => void | Promise<void>)[] = [];
+
+  const saveAccesses = async () => {
+    const accesses = routing.takeAccesses();
+    if (accesses.size > 0) await routes.touch(accesses);
+  };
+
+  /** An instance that was replaced already says nothing about its route. */
+  const noteEnd = async ({ route, number, project }: Release, { code, message }: AppError) => {
+    if ((await routes.find(route))?.current !== number) return;
+    log.debug('route lost its instance', { project, route, code });
+    await routes.setLastError(route, { code, message, at: clock.now() });
+  };
+
+  const loop = (ms: number, step: () => Promise<void>) => {
+    const running: Loop = startLoop(ms, step, { clock, log });
+    endings.push(() => running.stop());
+  };
+
+  return {
+    start: async () => {
+      endings.push(instances.onChange((change) => {
+        if (change.kind !== 'gone') return;
+        const { release, container, error } = change;
+        if (container) { routing.remove(container); forward.forget(container); }
+        if (error && container) noteEnd(release, error).catch((failed: unknown) => { log.error('end not noted', { release: formatRelease(release.number), error: failed }); });
+      }));
+      await adoptRunning().catch((error: unknown) => { log.warn('engine not reached, containers are adopted later', { error }); });
+      await resumeBuilds(deps);
+      loop(RECONCILE_MS, adoptRunning);
+      loop(SAVE_ACCESS_MS, saveAccesses);
+      loop(RECONCILE_MS, sessions.sweep);
+    },
+    stop: async () => {
+      for (const end of endings.splice(0)) await end();
+      await saveAccesses();
+    },
+  };
+}

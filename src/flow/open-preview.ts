@@ -1,0 +1,161 @@
+import type { BuiltImage } from '../build/wanted.js';
+import type { BuildTrigger } from '../domain/build.js';
+import { hashConfig, type Release, type Route } from '../domain/release.js';
+import { AppError, isPassing, toAppError } from '../domain/errors.js';
+import { formatRelease, type CommitHash, type ProjectName } from '../domain/ids.js';
+import { runConfigFor, type Project } from '../domain/project.js';
+import type { HostReader } from '../domain/hosts.js';
+import type { Urls } from '../domain/urls.js';
+import type { ContainerEngine } from '../engine/port.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import { createSingleFlight } from '../kernel/single-flight.js';
+import { createTopic, type Topic } from '../kernel/topic.js';
+import type { Ledger } from '../release/ledger.js';
+import { retireInstance, type Traffic } from '../run/idle.js';
+import type { Instances, RunningInstance } from '../run/instances.js';
+import type { Placement } from '../run/start.js';
+import type { RoutingTable } from '../serve/routing.js';
+import type { ImageStore } from '../state/images.js';
+import type { RouteStore } from '../state/routes.js';
+import type { FindImage } from './find-image.js';
+import type { FoundPreview } from './preview.js';
+
+export interface OpenPreviewDeps {
+  readonly findImage: FindImage;
+  readonly engine: Pick<ContainerEngine, 'image'>;
+  readonly images: ImageStore;
+  readonly routes: RouteStore;
+  readonly ledger: Ledger;
+  readonly instances: Instances;
+  readonly routing: RoutingTable & Traffic;
+  readonly hosts: HostReader;
+  readonly urls: Urls;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly drainMs: number;
+}
+
+export interface OpenOptions {
+  readonly trigger: BuildTrigger;
+  /** Try again although the last build or start failed. */
+  readonly retry?: boolean;
+}
+
+/** commit → image → release → instance → route, each only if the one before is not there already. */
+export interface OpenPreview {
+  /** Lets the preview run and be reached; joined by all who open it meanwhile. @throws AppError of the stage that failed */
+  open(preview: FoundPreview, options: OpenOptions): Promise<RunningInstance>;
+  /** When the opening that is under way began, in milliseconds since the epoch; undefined when none is. */
+  openingSince(project: ProjectName, label: string): number | undefined;
+  /** The hosts on which a route is reached, the canonical one first. */
+  hostsOf(preview: Pick<FoundPreview, 'project' | 'label'>): readonly string[];
+  /** Hears of each opening that begins or ends. */
+  readonly onChange: Topic<Opening>['subscribe'];
+}
+
+export interface Opening {
+  readonly project: ProjectName;
+  readonly label: string;
+}
+
+export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
+  const { findImage, engine, images, routes, ledger, instances, routing, hosts, urls, clock, log } = deps;
+  const flights = createSingleFlight<string, RunningInstance>();
+  const underWay = new Map<string, { readonly commit: CommitHash; readonly since: number }>();
+  const changes = createTopic<Opening>((error) => { log.error('listener failed', { error }); });
+  const nameOf = (project: ProjectName, label: string) => `${project}/${label}`;
+  const hostsOf = ({ project, label }: Pick<FoundPreview, 'project' | 'label'>) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
+
+  const open = async (preview: FoundPreview, options: OpenOptions): Promise<RunningInstance> => {
+    const { project, kind, label, environment, subject } = preview;
+    const route = await routes.ensure({ project: project.name, kind, label, environment, subject });
+    try {
+      const release = await currentRelease(preview, route) ?? await makeRelease(preview, { route, options });
+      if (options.retry === true) instances.forgive(release);
+      const instance = await instances.ensure(release, placementOf(preview, release));
+      await swap(preview, { route, instance });
+      return instance;
+    } catch (thrown) {
+      const { code, message } = toAppError(thrown);
+      if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
+      throw thrown;
+    }
+  };
+
+  /** The route's own release, when nothing about it changed and its image is still there: neither git nor the builder is asked. */
+  const currentRelease = async ({ project, environment, kind, commit }: FoundPreview, route: Route): Promise<Release | undefined> => {
+    const release = await ledger.current(route);
+    if (!release || (kind === 'branch' && release.commit !== commit)) return undefined;
+    const newest = await images.ofKey(project.name, release.key);
+    const same = newest?.id === release.image && release.configHash === hashConfig(runConfigFor(project, environment));
+    return same && await engine.image(release.image) ? release : undefined;
+  };
+
+  const makeRelease = async ({ project, commit, environment }: FoundPreview, { route, options }: { route: Route; options: OpenOptions }) => {
+    const { image, build } = await findBuilt(project, commit, options);
+    return ledger.ensure({ route, commit, key: build.key, image, build: build.id, config: runConfigFor(project, environment), by: options.trigger });
+  };
+
+  /** A build that a newer one replaced says nothing: whoever waited for it waits for that one. */
+  const findBuilt = async (project: Project, commit: CommitHash, options: OpenOptions): Promise<BuiltImage> => {
+    const { result } = await findImage.begin(project, commit, options);
+    return result.catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'build_replaced') return findBuilt(project, commit, options);
+      throw error;
+    });
+  };
+
+  const placementOf = (preview: FoundPreview, release: Release): Placement => {
+    const [host = urls.serverHost] = hostsOf(preview);
+    return {
+      host: urls.authority(host),
+      env: {
+        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit, SLIPWAY_BRANCH: preview.branch ?? '',
+        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: preview.environment ?? '', SLIPWAY_URL: urls.at(host, ''),
+      },
+    };
+  };
+
+  /** From here on requests go to the new instance; the one it replaces ends when what it still serves is over. */
+  const swap = async (preview: FoundPreview, { route, instance }: { route: Route; instance: RunningInstance }) => {
+    const { release, container, target } = instance;
+    const addresses = hostsOf(preview);
+    const before = routing.find(addresses[0]);
+    await ledger.move(route.id, release);
+    await routes.setLastError(route.id, null);
+    if (instances.container(release) !== container || instances.state(release) !== 'running') return;
+    routing.put(addresses, { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
+    const replaced = before && before.container !== container && instances.running().find((running) => running.container === before.container);
+    if (!replaced) return;
+    retireInstance(replaced, { instances, traffic: routing, clock }, deps.drainMs)
+      .catch((error: unknown) => { log.error('replaced instance not stopped', { release: replaced.release.number, error }); });
+  };
+
+  /** Tells of the opening from its begin to its end. */
+  const openTold = async (preview: FoundPreview, options: OpenOptions): Promise<RunningInstance> => {
+    const opening = { project: preview.project.name, label: preview.label };
+    changes.publish(opening);
+    try {
+      return await open(preview, options);
+    } finally {
+      underWay.delete(nameOf(opening.project, opening.label));
+      changes.publish(opening);
+    }
+  };
+
+  return {
+    hostsOf,
+    openingSince: (project, label) => underWay.get(nameOf(project, label))?.since,
+    onChange: changes.subscribe,
+    open: async (preview, options) => {
+      const name = nameOf(preview.project.name, preview.label);
+      // A branch may have moved since the opening that is under way began: whoever wants the new tip goes after it.
+      // Whoever wants another try is not content with the one that is being given up.
+      const suits = () => options.retry !== true && underWay.get(name)?.commit === preview.commit;
+      for (let flight = flights.get(name); flight && !suits(); flight = flights.get(name)) await flight.catch(() => undefined);
+      if (!flights.get(name)) underWay.set(name, { commit: preview.commit, since: clock.now() });
+      return flights.run(name, () => openTold(preview, options));
+    },
+  };
+}

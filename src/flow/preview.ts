@@ -1,0 +1,42 @@
+import type { Build } from '../domain/build.js';
+import type { QueuePlace } from '../build/estimate.js';
+import type { CommitHash, EnvironmentName, RefName } from '../domain/ids.js';
+import type { PreviewName } from '../domain/preview-name.js';
+import type { Project } from '../domain/project.js';
+import type { LastError, Release, Route } from '../domain/release.js';
+import type { PreviewState } from '../domain/state.js';
+
+/** A preview as its host names it. */
+export interface PreviewRef {
+  readonly project: Project;
+  readonly name: PreviewName;
+}
+
+/** A preview whose host was resolved: the route it is, and the commit it wants now. */
+export interface FoundPreview {
+  readonly project: Project;
+  readonly kind: 'commit' | 'branch';
+  /** The canonical label: a commit's has all 40 digits. */
+  readonly label: string;
+  readonly environment: EnvironmentName | null;
+  /** The commit, or the name of the branch it follows. */
+  readonly subject: string;
+  readonly commit: CommitHash;
+  /** A branch of that commit, for people. */
+  readonly branch: RefName | null;
+}
+
+/** What is known of a preview at one moment. */
+export interface PreviewStatus {
+  readonly preview: FoundPreview;
+  readonly state: PreviewState;
+  readonly route: Route | undefined;
+  /** What the route serves, or served last. */
+  readonly release: Release | undefined;
+  /** The route's newest release, even if it never became ready. */
+  readonly tried: Release | undefined;
+  /** The build of the wanted commit. */
+  readonly build: Build | undefined;
+  readonly place: QueuePlace | undefined;
+  readonly lastError: LastError | null;
+}

@@ -1,0 +1,71 @@
+import type { Build } from '../domain/build.js';
+import { AppError } from '../domain/errors.js';
+import type { CommitHash } from '../domain/ids.js';
+import type { Project } from '../domain/project.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import { retireInstance, type Traffic } from '../run/idle.js';
+import type { Instances } from '../run/instances.js';
+import type { ReleaseName } from '../run/logs.js';
+import type { RoutingTable } from '../serve/routing.js';
+import type { FindImage } from './find-image.js';
+import type { OpenPreview } from './open-preview.js';
+import type { FoundPreview } from './preview.js';
+
+export interface RenewPreviewDeps {
+  readonly findImage: FindImage;
+  readonly instances: Instances;
+  readonly routing: RoutingTable & Traffic;
+  readonly openPreview: Pick<OpenPreview, 'open'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How long what is in flight may go on, in milliseconds. */
+  readonly drainMs: number;
+}
+
+const RESET_PAUSE_MS = 30_000;
+
+export interface RenewPreview {
+  /** Builds the commit again without cache. What runs of the old image serves on until the new one is there, then stops. */
+  reset(project: Project, commit: CommitHash): Promise<Build>;
+  /** Stops what runs or starts of the preview's releases, forgets their failures and opens it. */
+  restart(preview: FoundPreview, releases: readonly ReleaseName[]): Promise<void>;
+}
+
+export function createRenewPreview({ findImage, instances, routing, openPreview, clock, log, drainMs }: RenewPreviewDeps): RenewPreview {
+  const resets = new Map<string, number>();
+  const stopOthers = async (build: Build, image: Build['image']) => {
+    const outdated = instances.running().filter(({ release }) => release.project === build.project && release.key === build.key && release.image !== image);
+    await Promise.all(outdated.map((instance) => {
+      routing.unroute(instance.container);
+      return retireInstance(instance, { instances, traffic: routing, clock }, drainMs);
+    }));
+  };
+  /** Two resets at once are one person's second click. */
+  const assertNotJustDone = (project: Project, commit: CommitHash) => {
+    const name = `${project.name}/${commit}`;
+    for (const [done, at] of resets) if (clock.monotonic() - at >= RESET_PAUSE_MS) resets.delete(done);
+    if (resets.has(name)) throw new AppError('too_many_requests', 'It was reset a moment ago.', { details: { retryAfterSeconds: RESET_PAUSE_MS / 1_000 } });
+    resets.set(name, clock.monotonic());
+  };
+
+  return {
+    reset: async (project, commit) => {
+      assertNotJustDone(project, commit);
+      const { build, result } = await findImage.begin(project, commit, { trigger: 'reset', anew: true });
+      result.then(({ image }) => stopOthers(build, image))
+        .catch((error: unknown) => { log.warn('reset without effect', { build: build.id, error }); });
+      return build;
+    },
+    restart: async (preview, releases) => {
+      for (const release of releases) {
+        const container = instances.container(release);
+        if (container) routing.remove(container);
+        await instances.stop(release);
+        instances.forgive(release);
+      }
+      openPreview.open(preview, { trigger: 'api', retry: true })
+        .catch((error: unknown) => { log.warn('restarted preview not opened', { preview: preview.label, error }); });
+    },
+  };
+}
