@@ -1,0 +1,110 @@
+import type { Request, RequestHandler } from 'express';
+import { hasImage, isActive, type Build } from '../domain/build.js';
+import { AppError, ERRORS } from '../domain/errors.js';
+import { formatRelease, parseBuildId } from '../domain/ids.js';
+import type { LogLine } from '../domain/log-line.js';
+import type { Release } from '../domain/release.js';
+import { formatLabel, parseLabel } from '../domain/preview-name.js';
+import type { PreviewStatus } from '../flow/preview.js';
+import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, type WebDeps } from './context.js';
+import { formatDuration, formatEta, shortKey, toMoment } from './format.js';
+import type { BuildPage, ErrorView, PreviewPage } from './page-models.js';
+import { commitView } from './views-of.js';
+
+/** Lines on a page; the whole log is one link away. */
+const SHOWN_LINES = 1_000;
+
+/** A build of the project on whose host it was asked for. @throws AppError `unknown_build` */
+export async function findBuild(deps: Pick<WebDeps, 'buildStore' | 'hosts' | 'projects'>, req: Request<{ id: string }>): Promise<Build> {
+  const build = await deps.buildStore.find(parseBuildId(req.params.id));
+  if (build?.project !== projectOf(deps, req).name) throw new AppError('unknown_build', `There is no build “${req.params.id}”.`);
+  return build;
+}
+
+/** One build: what it is, how it went, and its log, live. */
+export function showBuild(deps: WebDeps): RequestHandler<{ id: string }> {
+  return async (req, res) => {
+    const build = await findBuild(deps, req);
+    sendPage(deps, res, { name: 'build', model: await buildModel(build, { deps, req }) });
+  };
+}
+
+async function buildModel(build: Build, { deps, req }: { deps: WebDeps; req: Request<{ id: string }> }): Promise<BuildPage> {
+  const project = projectOf(deps, req);
+  const source = sourceOf(deps, project);
+  const now = deps.clock.now();
+  const moment = (at: number | null) => (at === null ? null : toMoment(at, now));
+  const { id, commit, status, startedAt, finishedAt, error } = build;
+  const place = deps.builds.place(id);
+  const active = isActive(build);
+  const openUrl = deps.urls.at(`${formatLabel({ kind: 'commit', hash: commit, environment: null })}.${projectHostOf(deps, req)}`);
+  return {
+    frame: frameOf(project, `/builds/${id}`), id, status, commit: await commitView(source, commit, now),
+    branches: source.refs().branches.filter((ref) => ref.commit === commit).map(({ name }) => name),
+    shortKey: shortKey(build.key), noCache: build.noCache, attempt: build.attempt,
+    queuedAt: toMoment(build.queuedAt, now), startedAt: moment(startedAt), finishedAt: moment(finishedAt),
+    duration: startedAt === null ? null : formatDuration((finishedAt ?? now) - startedAt),
+    queue: place && place.position > 0 ? { position: place.position, eta: formatEta(place.etaSeconds) } : null,
+    error: error && errorView(error), reusedFrom: build.reusedFrom === null ? null : { text: build.reusedFrom, url: `/builds/${build.reusedFrom}` },
+    log: {
+      lines: await lastLines(deps.buildLogs.read(id), SHOWN_LINES),
+      eventsUrl: active ? `/api/builds/${id}/events` : null, textUrl: `/api/builds/${id}/log`,
+    },
+    openUrl: hasImage(build) || active ? openUrl : null,
+    cancelUrl: active ? `/confirm?action=cancel-build&build=${id}` : null,
+    againUrl: active ? null : `/confirm?action=reset&hash=${commit}`,
+  };
+}
+
+/** Whose output a person wants to see: what runs, else what was tried last. */
+export function shownRelease({ release, tried }: PreviewStatus, { instances }: Pick<WebDeps, 'instances'>): Release | undefined {
+  return release && instances.container(release) !== undefined ? release : tried;
+}
+
+/** A preview with what its application prints, live. */
+export function showPreview(deps: WebDeps): RequestHandler<{ label: string }> {
+  return async (req, res) => {
+    const status = await findPreviewStatus(deps, req);
+    sendPage(deps, res, { name: 'preview', model: await previewModel(status, { deps, req }) });
+  };
+}
+
+/** The status of the preview that a path names. @throws AppError `unknown_preview`, and those of the source stage */
+export async function findPreviewStatus(deps: WebDeps, req: Request<{ label: string }>): Promise<PreviewStatus> {
+  const project = projectOf(deps, req);
+  const name = parseLabel(req.params.label, { environments: [...project.environments.keys()], stages: project.stages });
+  if (!name) throw new AppError('unknown_preview', `There is no preview “${req.params.label}”.`);
+  return deps.readStatus(await deps.findPreview.find({ project, name }));
+}
+
+async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDeps; req: Request<{ label: string }> }): Promise<PreviewPage> {
+  const { preview, build, lastError, state } = status;
+  const release = shownRelease(status, deps);
+  const { label, project, branch, environment, commit } = preview;
+  const now = deps.clock.now();
+  const container = release && deps.instances.container(release);
+  const running = deps.instances.running().find((instance) => instance.container === container);
+  return {
+    frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.at(`${label}.${projectHostOf(deps, req)}`), state, branch, environment,
+    commit: await commitView(sourceOf(deps, project), release?.commit ?? commit, now),
+    release: release ? formatRelease(release.number) : null, since: running ? toMoment(running.since, now) : null,
+    lastError: lastError && { ...errorView(lastError), at: toMoment(lastError.at, now) },
+    log: {
+      lines: release ? await lastLines(deps.runLogs.read(release, container), SHOWN_LINES) : [],
+      eventsUrl: `/api/previews/${label}/events`, textUrl: release ? `/api/previews/${label}/log` : null,
+    },
+    buildUrl: build ? `/builds/${build.id}` : null,
+    restartUrl: release ?? lastError ? `/confirm?action=restart&preview=${label}` : null,
+  };
+}
+
+const errorView = ({ code, message }: { code: keyof typeof ERRORS; message: string }): ErrorView => ({ title: ERRORS[code].title, message, remedy: ERRORS[code].remedy });
+
+async function lastLines(lines: AsyncIterable<LogLine>, count: number): Promise<LogLine[]> {
+  const kept: LogLine[] = [];
+  for await (const line of lines) {
+    kept.push(line);
+    if (kept.length > count * 2) kept.splice(0, kept.length - count);
+  }
+  return kept.slice(-count);
+}

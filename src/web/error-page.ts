@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { AppError, ERRORS, toAppError, withRemedy } from '../domain/errors.js';
+import { formatLabel } from '../domain/preview-name.js';
+import { parseCommitHash } from '../domain/ids.js';
+import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
+import type { ErrorPage } from './page-models.js';
+import { commitView } from './views-of.js';
+
+const RETRY_SECONDS = 5;
+
+/** What no route took. */
+export const refuseUnknown: RequestHandler = (req) => {
+  if (!isDecodable(req.path)) throw new AppError('bad_path', 'The path cannot be decoded.');
+  throw new AppError('not_found', `There is nothing at ${req.path}.`);
+};
+
+function isDecodable(path: string): boolean {
+  try {
+    return decodeURIComponent(path) !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** The one place where a failure of the control plane becomes an answer, and is logged when it is ours. */
+export function answerError(deps: WebDeps): ErrorRequestHandler {
+  // eslint-disable-next-line max-params -- express knows an error handler by its four parameters
+  return async (thrown: unknown, req, res, _next) => {
+    const error = fromExpress(thrown);
+    const requestId = randomUUID();
+    if (error.status >= 500) deps.log.error('request failed', { requestId, path: req.path, code: error.code, error: error.code === 'internal' ? error : error.message });
+    if (res.headersSent) { res.destroy(); return; }
+    if (error.status === 503 || error.status === 429) res.setHeader('Retry-After', String(error.details.retryAfterSeconds ?? RETRY_SECONDS));
+    if (wantsPage(req)) {
+      sendPage(deps, res, { name: 'error', status: error.status, model: await errorModel(error, { deps, req, requestId }) });
+    } else sendFailure(res, { error, requestId });
+  };
+}
+
+function sendFailure(res: Response, { error, requestId }: { error: AppError; requestId: string }): void {
+  res.status(error.status).json({ error: error.code, message: withRemedy(error), requestId, ...error.details });
+}
+
+/** express and its parsers throw errors with a status of their own. */
+function fromExpress(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (thrown instanceof URIError) return new AppError('bad_path', 'The path cannot be decoded.');
+  const status: unknown = typeof thrown === 'object' && thrown !== null && 'status' in thrown ? thrown.status : undefined;
+  if (status === 413) return new AppError('too_large', 'The form is too large.');
+  if (typeof status === 'number' && status >= 400 && status < 500) return new AppError('invalid_request', 'The request cannot be read.');
+  return toAppError(thrown);
+}
+
+async function errorModel(error: AppError, { deps, req, requestId }: { deps: WebDeps; req: Request; requestId: string }): Promise<ErrorPage> {
+  const { title, remedy } = ERRORS[error.code];
+  const project = projectOf(deps, req);
+  const source = sourceOf(deps, project);
+  const { nearest = [], candidates = [], lastLines = [] } = error.details;
+  return {
+    frame: frameOf(project, ''), status: error.status, code: error.code, title, message: error.message, remedy, requestId, lastLines,
+    nearest: nearest.map((name) => ({ text: name, url: `/?branch=${encodeURIComponent(name)}` })),
+    candidates: await Promise.all(candidates.map(async (hash) => ({
+      commit: await commitView(source, parseCommitHash(hash), deps.clock.now()),
+      url: deps.urls.at(`${formatLabel({ kind: 'commit', hash, environment: null })}.${projectHostOf(deps, req)}`),
+    }))),
+    links: [{ text: 'All branches', url: '/' }],
+  };
+}

@@ -1,0 +1,41 @@
+import type { RequestHandler } from 'express';
+import { AppError } from '../domain/errors.js';
+import { projectHostOf, projectOf, wantsPage, type WebDeps } from './context.js';
+import { readQuery } from './query.js';
+import { buildAnswer } from './views-of.js';
+
+type RedirectDeps = Pick<WebDeps, 'findPreview' | 'renewPreview' | 'hosts' | 'projects' | 'urls' | 'door'>;
+
+const OURS = ['branch', 'hash', 'env', 'reset'] as const;
+/** These answer about a branch or hash instead of going there. */
+const ABOUT = /^\/(?:status|confirm|api(?:\/|$)|actions\/)/i;
+
+/**
+ * `?branch=NAME` and `?hash=SHA`, with `&env=ENV`: 302 to the commit's own host, path and all other parameters as they
+ * came. `&reset=1` builds again without cache: for a bearer at once, for a person after a confirmation.
+ */
+export function redirectToPreview(deps: RedirectDeps): RequestHandler {
+  const { findPreview, urls, door } = deps;
+  return async (req, res, next) => {
+    const query = ABOUT.test(req.path) || !['GET', 'HEAD'].includes(req.method) ? undefined : readQuery(req);
+    const branch = query?.get('branch');
+    const hash = query?.get('hash');
+    if (!query || (branch === undefined && hash === undefined)) { next(); return; }
+    if (branch !== undefined && hash !== undefined) throw new AppError('invalid_request', 'Give branch or hash, not both.');
+    const project = projectOf(deps, req);
+    const found = await findPreview.findQuery(project, { branch, hash, env: query.get('env') });
+    if (query.get('reset') === '1') {
+      if (req.method === 'GET' && door.bearsToken(req)) {
+        res.status(202).json({ build: buildAnswer(await deps.renewPreview.reset(project, found.commit), undefined) });
+      } else if (wantsPage(req)) res.redirect(303, `/confirm?action=reset&hash=${found.commit}`);
+      else throw new AppError('missing_token', 'Building again needs a token.');
+      return;
+    }
+    // Express would re-encode the path, which must arrive as it was typed.
+    res.writeHead(302, { Location: urls.at(`${found.label}.${projectHostOf(deps, req)}`, pathOnHost(query.without(OURS))), 'Cache-Control': 'no-store', 'Content-Length': 0 });
+    res.end();
+  };
+}
+
+/** A redirect must stay on its host: header-breaking bytes never get this far, since node:http refuses them. */
+const pathOnHost = (path: string): string => (path.startsWith('/') ? path : `/${path}`);

@@ -1,0 +1,69 @@
+import type { Build } from '../domain/build.js';
+import { formatRelease, type CommitHash } from '../domain/ids.js';
+import type { LastError } from '../domain/release.js';
+import type { PreviewState } from '../domain/state.js';
+import type { PreviewStatus } from '../flow/preview.js';
+import type { Source } from '../source/source.js';
+import { shortHash, toMoment } from './format.js';
+import type { CommitView } from './page-models.js';
+
+/** A commit for a page; what git does not know any more is left out. */
+export async function commitView(source: Source, commit: CommitHash, now: number): Promise<CommitView> {
+  const known = await source.describe(commit).catch(() => undefined);
+  return {
+    hash: commit, shortHash: shortHash(commit), subject: known?.subject ?? null, author: known?.author ?? null,
+    at: known ? toMoment(known.committedAt, now) : null,
+  };
+}
+
+/** What the API says of a build. Times are ISO 8601. */
+export interface BuildAnswer {
+  readonly id: string;
+  readonly project: string;
+  readonly commit: string;
+  readonly key: string;
+  readonly status: Build['status'];
+  readonly reusedFrom: string | null;
+  readonly image: string | null;
+  readonly attempt: number;
+  readonly noCache: boolean;
+  readonly queuedAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly queuePosition: number | null;
+  readonly etaSeconds: number | null;
+  readonly error: Build['error'];
+}
+
+const iso = (at: number): string => new Date(at).toISOString();
+const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at));
+
+export function buildAnswer(build: Build, place: PreviewStatus['place']): BuildAnswer {
+  const { id, project, commit, key, status, reusedFrom, image, attempt, noCache, error } = build;
+  return {
+    id, project, commit, key, status, reusedFrom, image, attempt, noCache, error,
+    queuedAt: iso(build.queuedAt), startedAt: isoOrNull(build.startedAt), finishedAt: isoOrNull(build.finishedAt),
+    queuePosition: place && place.position > 0 ? place.position : null, etaSeconds: place?.etaSeconds ?? null,
+  };
+}
+
+/** What `/api/status` and `/api/wait` say of a preview. */
+export interface StatusAnswer {
+  readonly project: string;
+  readonly commit: string;
+  readonly environment: string | null;
+  readonly status: PreviewState;
+  readonly url: string;
+  readonly build: BuildAnswer | null;
+  readonly release: string | null;
+  readonly lastError: (Omit<LastError, 'at'> & { readonly at: string }) | null;
+}
+
+export function statusAnswer(status: PreviewStatus, url: string): StatusAnswer {
+  const { preview, build, place, release, lastError, state } = status;
+  return {
+    project: preview.project.name, commit: preview.commit, environment: preview.environment, status: state, url,
+    build: build ? buildAnswer(build, place) : null, release: release ? formatRelease(release.number) : null,
+    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) },
+  };
+}
