@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+/**
+ * The demo, from nothing: an engine, a base image, a sample repository, and Slipway serving it.
+ * Arguments are passed on to `slipway serve`, such as `--port 4000`. All it writes is below `.demo/`.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdir, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { constants } from 'node:os';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { isStarted, runScript } from '../find-engine.mjs';
+
+const run = promisify(execFile);
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const REPOSITORY = '.demo/shop';
+const STATE = '.demo/state';
+/** Relative, since a socket's path may have about a hundred bytes only. */
+const LOCK = '.demo/running.sock';
+const SAME_KEYSTROKE_MS = 1_000;
+const DEFAULT_PORT = '3000';
+
+const TOUR = [
+  ['', 'the project and its branches'],
+  ['?branch=main', 'a branch'],
+  ['?branch=feature/cart', 'another one, with a page of its own'],
+  ['live?branch=realtime', 'server-sent events and a WebSocket'],
+  ['?branch=slow/build', 'a build whose log grows while you watch'],
+  ['?branch=docs/readme-only', 'nothing to build: the same image as main'],
+  ['?branch=broken/build', 'a build that fails'],
+  ['?branch=broken/crash', 'an application that exits'],
+  ['?branch=broken/wrong-port', 'an application on another port'],
+  ['?branch=broken/never-listens', 'an application that never listens'],
+];
+
+/** Runs a step with its output shown. @throws Error with `whatFailed` unless it exits with 0 */
+function show(command, args, whatFailed) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(whatFailed))));
+  });
+}
+
+function answers(path) {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => resolve(true));
+    socket.on('connect', () => socket.destroy());
+    socket.on('error', () => resolve(false));
+  });
+}
+
+function listen(path) {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.on('error', reject);
+    server.listen(path, () => resolve(server));
+  });
+}
+
+/** A listening socket is a lock that a killed process cannot leave behind. @returns the server that holds it */
+async function onlyDemoHere() {
+  await mkdir('.demo', { recursive: true });
+  try {
+    return await listen(LOCK);
+  } catch (error) {
+    if (error.code !== 'EADDRINUSE') throw error;
+    if (await answers(LOCK)) throw new Error(`A demo runs in ${ROOT} already. Stop that one first.`, { cause: error });
+    await rm(LOCK, { force: true });
+    return listen(LOCK);
+  }
+}
+
+function portIn(args) {
+  const at = args.findIndex((arg) => arg === '--port' || arg === '-p');
+  const joined = args.find((arg) => arg.startsWith('--port='));
+  return joined?.slice('--port='.length) ?? (at < 0 ? DEFAULT_PORT : args[at + 1]);
+}
+
+function printTour(port) {
+  const urls = TOUR.map(([path, meaning]) => [`http://localhost:${port}/${path}`, meaning]);
+  const width = Math.max(...urls.map(([url]) => url.length));
+  console.log(`\nTo try:\n${urls.map(([url, meaning]) => `  ${url.padEnd(width)}  ${meaning}`).join('\n')}\n`);
+}
+
+/** Passes signals on until the server has ended. @returns its exit code, 128 + number after a signal */
+function serve(args) {
+  return new Promise((resolve, reject) => {
+    // In a process group of its own: Ctrl-C comes from the terminal, and from npm once more, but reaches it once.
+    const child = spawn(process.execPath, ['dist/main.js', 'serve', REPOSITORY, '--state-dir', STATE, ...args], { stdio: 'inherit', detached: true });
+    let lastPassed = -Infinity;
+    const pass = (signal) => {
+      if (performance.now() - lastPassed < SAME_KEYSTROKE_MS) return;
+      lastPassed = performance.now();
+      child.kill(signal);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, pass);
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
+  });
+}
+
+async function main(args) {
+  process.chdir(ROOT);
+  const lock = await onlyDemoHere();
+  try {
+    await show('bash', ['docker/ensure-engine.sh'], 'The demo needs a Docker engine.');
+    await show(process.execPath, ['docker/base-image.mjs'], 'The demo needs its base image.');
+    await run(process.execPath, ['docker/demo/sample-repository.mjs', REPOSITORY]);
+    printTour(portIn(args));
+    process.exitCode = await serve(args);
+  } finally {
+    lock.close();
+  }
+}
+
+if (isStarted(import.meta.url)) await runScript(main);
