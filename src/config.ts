@@ -215,10 +215,15 @@ function nameFrom(text: string): string {
   return `${reserved ? 'app-' : ''}${name}`.slice(0, 40).replace(/-+$/, '');
 }
 
-function projectOf({ repository, name }: Place, { build, run }: Settings): Project {
+function projectOf({ repository, name }: Place, settings: Settings): Project {
+  const { build, run } = settings;
   return {
     name: parseProjectName(name),
     repository,
+    host: null,
+    cache: true,
+    idleStopMs: settings.idle.stop,
+    images: { registries: [], labels: {} },
     recipe: { context: build.context, dockerfile: build.dockerfile, target: build.target ?? null, args: {}, platform: null, dependencies: {} },
     run: {
       port: run.port ?? null, readyTimeoutMs: run.readyTimeout, stopTimeoutMs: run.stopTimeout, memoryBytes: run.memory,

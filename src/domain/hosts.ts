@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Project } from './project.js';
+import { labelNames, type Project } from './project.js';
 import { parseLabel, type PreviewName } from './preview-name.js';
 
 /** What a request's host stands for. Hosts are in lower case, without port or trailing dot. */
@@ -35,7 +35,7 @@ export function createHostReader({ serverHost, projects }: { serverHost: string;
       const projectHost = host.slice(dot + 1);
       const project = byHost.get(projectHost);
       if (!project) continue;
-      const name = parseLabel(host.slice(0, dot), { environments: [...project.environments.keys()], stages: project.stages });
+      const name = parseLabel(host.slice(0, dot), labelNames(project));
       return name ? { kind: 'preview', host, projectHost, project, name } : { kind: 'nothing', host, project };
     }
     return { kind: 'unknown' };

@@ -1,5 +1,6 @@
 import type { Recipe } from './build.js';
 import type { EnvironmentName, ProjectName } from './ids.js';
+import type { LabelNames } from './preview-name.js';
 import type { RunConfig } from './release.js';
 
 /** A repository with settings, as configured. */
@@ -7,12 +8,30 @@ export interface Project {
   readonly name: ProjectName;
   /** A URL, an scp-like address, or an absolute path. */
   readonly repository: string;
+  /** Its own host, lower case; null for `<name>.<server host>`. */
+  readonly host: string | null;
   readonly recipe: Recipe;
+  /** False builds without any cache, each time. */
+  readonly cache: boolean;
   readonly run: RunConfig;
   /** What an environment changes, by its name. */
   readonly environments: ReadonlyMap<EnvironmentName, { readonly env: Readonly<Record<string, string>> }>;
   readonly stages: readonly string[];
+  /** Nothing in flight for so many milliseconds stops an instance; null for never. */
+  readonly idleStopMs: number | null;
+  /** Which prebuilt images may run; none unless a registry is named. */
+  readonly images: AllowedImages;
 }
+
+/** An image may run when its registry is listed and it carries every label. */
+export interface AllowedImages {
+  /** `host` or `host:port`, lower case. */
+  readonly registries: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The names the labels of a project's hosts are read against. */
+export const labelNames = ({ environments, stages }: Project): LabelNames => ({ environments: [...environments.keys()], stages });
 
 /** The settings a preview runs with: the project's own, then those of the environment it is opened in. */
 export function runConfigFor(project: Project, environment: EnvironmentName | null): RunConfig {

@@ -2,6 +2,7 @@ import type { Request, RequestHandler } from 'express';
 import { AppError } from '../domain/errors.js';
 import { parseBuildId } from '../domain/ids.js';
 import { parseLabel } from '../domain/preview-name.js';
+import { labelNames } from '../domain/project.js';
 import { frameOf, projectOf, sendPage, wantsPage, type WebDeps } from './context.js';
 import { formField } from './door.js';
 import { shortHash } from './format.js';
@@ -54,7 +55,7 @@ export function createActions(deps: WebDeps): Actions {
       }),
       run: async (label, req) => {
         const project = projectOf(deps, req);
-        const name = parseLabel(label, { environments: [...project.environments.keys()], stages: project.stages });
+        const name = parseLabel(label, labelNames(project));
         if (!name) throw new AppError('unknown_preview', `There is no preview “${label}”.`);
         const { preview, release, tried } = await deps.readStatus(await deps.findPreview.find({ project, name }));
         await deps.renewPreview.restart(preview, [release, tried].filter((each) => each !== undefined));

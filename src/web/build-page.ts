@@ -5,6 +5,7 @@ import { formatRelease, parseBuildId } from '../domain/ids.js';
 import type { LogLine } from '../domain/log-line.js';
 import type { Release } from '../domain/release.js';
 import { formatLabel, parseLabel } from '../domain/preview-name.js';
+import { labelNames } from '../domain/project.js';
 import type { PreviewStatus } from '../flow/preview.js';
 import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, type WebDeps } from './context.js';
 import { formatDuration, formatEta, shortKey, toMoment } from './format.js';
@@ -72,7 +73,7 @@ export function showPreview(deps: WebDeps): RequestHandler<{ label: string }> {
 /** The status of the preview that a path names. @throws AppError `unknown_preview`, and those of the source stage */
 export async function findPreviewStatus(deps: WebDeps, req: Request<{ label: string }>): Promise<PreviewStatus> {
   const project = projectOf(deps, req);
-  const name = parseLabel(req.params.label, { environments: [...project.environments.keys()], stages: project.stages });
+  const name = parseLabel(req.params.label, labelNames(project));
   if (!name) throw new AppError('unknown_preview', `There is no preview “${req.params.label}”.`);
   return deps.readStatus(await deps.findPreview.find({ project, name }));
 }

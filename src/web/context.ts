@@ -59,6 +59,12 @@ export function projectOf({ hosts, projects }: Pick<WebDeps, 'hosts' | 'projects
   return found;
 }
 
+/** The projects whose things a page of this host shows: one on a project host, all on the server host. */
+export function scopeOf({ hosts, projects }: Pick<WebDeps, 'hosts' | 'projects'>, req: Request): readonly Project[] {
+  const meaning = hosts.read(req.headers.host);
+  return meaning.kind === 'control' && meaning.project !== null ? [meaning.project] : projects;
+}
+
 /** The source of a project. @throws AppError `not_found` */
 export function sourceOf({ sources }: Pick<WebDeps, 'sources'>, { name }: Project): Source {
   const source = sources.get(name);

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express';
 import { AppError } from '../domain/errors.js';
 import { formatRelease, parseCommitHash } from '../domain/ids.js';
 import { parseLabel } from '../domain/preview-name.js';
+import { labelNames } from '../domain/project.js';
 import { statusWord } from '../domain/state.js';
 import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import { shortHash, toMoment } from './format.js';
@@ -46,7 +47,7 @@ export function showStatus(deps: WebDeps): RequestHandler {
 }
 
 async function statusRows(deps: WebDeps, { project, host }: { project: ReturnType<typeof projectOf>; host: string }): Promise<PreviewStatusRow[]> {
-  const names = { environments: [...project.environments.keys()], stages: project.stages };
+  const names = labelNames(project);
   const table = sourceOf(deps, project).refs();
   const rows = await Promise.all((await deps.routes.list(project.name)).map(async (route): Promise<PreviewStatusRow | undefined> => {
     const { label, kind, environment, subject } = route;

@@ -1,18 +1,12 @@
 import fc from 'fast-check';
 import { createHostReader, normalizeHost } from '../../src/domain/hosts.js';
-import { parseEnvironmentName, parseProjectName } from '../../src/domain/ids.js';
+import { parseEnvironmentName } from '../../src/domain/ids.js';
 import type { Project } from '../../src/domain/project.js';
+import { sampleProject } from '../support/sample-project.js';
 
 const HASH = 'a1b2c3d4e5'.repeat(4);
 
-const project = (name: string): Project => ({
-  name: parseProjectName(name),
-  repository: `/srv/${name}`,
-  recipe: { context: '.', dockerfile: 'Dockerfile', target: null, args: {}, platform: null, dependencies: {} },
-  run: { port: null, readyTimeoutMs: 1, stopTimeoutMs: 1, memoryBytes: 1, cpus: 1, pids: 1, profile: 'compat', env: {} },
-  environments: new Map([[parseEnvironmentName('jet-pack'), { env: {} }]]),
-  stages: ['dev'],
-});
+const project = (name: string): Project => sampleProject(name, { environments: new Map([[parseEnvironmentName('jet-pack'), { env: {} }]]), stages: ['dev'] });
 
 const shop = project('shop');
 const blog = project('blog');

@@ -5,6 +5,7 @@ import { runConfigFor } from '../../src/domain/project.js';
 import { canonicalJson, hashConfig, type RunConfig } from '../../src/domain/release.js';
 import { parseDuration, parseSize } from '../../src/domain/units.js';
 import { createUrls } from '../../src/domain/urls.js';
+import { sampleProject } from '../support/sample-project.js';
 
 const RUN: RunConfig = { port: 3000, readyTimeoutMs: 1, stopTimeoutMs: 2, memoryBytes: 3, cpus: 1, pids: 5, profile: 'compat', env: { B: '2', A: '1' } };
 
@@ -91,10 +92,7 @@ describe('the settings a release is frozen with', () => {
 
   it('are the project’s own, changed by the environment it is opened in', () => {
     const jetpack = parseEnvironmentName('jetpack');
-    const project = {
-      name: parseProjectName('shop'), repository: '/srv/shop', stages: [], run: RUN, environments: new Map([[jetpack, { env: { B: 'jet', C: '3' } }]]),
-      recipe: { context: '.', dockerfile: 'Dockerfile', target: null, args: {}, platform: null, dependencies: {} },
-    };
+    const project = sampleProject('shop', { run: RUN, environments: new Map([[jetpack, { env: { B: 'jet', C: '3' } }]]) });
     expect(runConfigFor(project, null)).toBe(RUN);
     expect(runConfigFor(project, parseEnvironmentName('other'))).toBe(RUN);
     expect(runConfigFor(project, jetpack)).toEqual({ ...RUN, env: { A: '1', B: 'jet', C: '3' } });
