@@ -75,6 +75,8 @@ export interface Config {
   readonly settings: Settings;
   readonly stateDir: string;
   readonly projects: readonly Project[];
+  /** Addresses and CIDR ranges whose forwarded headers count. */
+  readonly trustedProxies: readonly string[];
   /** Of the surroundings: for git's children and for finding the engine. */
   readonly surroundings: { readonly path: string; readonly home: string; readonly dockerHost: string | undefined };
 }
@@ -151,6 +153,7 @@ export function loadConfig(repository: string | undefined, flags: Flags, env: En
     settings,
     stateDir: resolve(settings.stateDir ?? join(nonEmpty(env.XDG_STATE_HOME) ?? join(env.HOME ?? homedir(), '.local', 'state'), 'slipway')),
     projects: [projectOf(place, settings)],
+    trustedProxies: [],
     surroundings: { path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin', home: env.HOME ?? homedir(), dockerHost: env.DOCKER_HOST },
   };
 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { parseEnvironmentName, parseProjectName } from '../../src/domain/ids.js';
+import { parseEnvironmentName } from '../../src/domain/ids.js';
 import { nearestNames } from '../../src/domain/nearest.js';
 import { runConfigFor } from '../../src/domain/project.js';
 import { canonicalJson, hashConfig, type RunConfig } from '../../src/domain/release.js';
