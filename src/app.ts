@@ -93,7 +93,7 @@ export function createApp(deps: AppDeps): App {
   const runLogs = createRunLogs({ folder: join(stateDir, 'logs', 'releases'), engine, log });
   const instances = createInstances({ engine, probe: probeHttp, logs: runLogs, clock, log });
   const routing = createRoutingTable({ clock });
-  const idle = createIdle({ instances, traffic: routing, clock, log, stopAfterMs: settings.idle.stop });
+  const idle = createIdle({ instances, traffic: routing, clock, log, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])) });
 
   const findPreview = createFindPreview({ sources, ...stores });
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });

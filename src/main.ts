@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { createApp } from './app.js';
+import { renderDefaults } from './config/defaults.js';
 import { ConfigFaults, listSettings, loadConfig, type Config, type Flags } from './config.js';
 import { AppError } from './domain/errors.js';
 import { createDockerEngine, NETWORK_POOL } from './engine/docker.js';
@@ -28,6 +29,7 @@ async function serve(config: Config): Promise<void> {
     throw error;
   }
   process.stdout.write(`slipway listening on ${app.url()}\n`);
+  for (const note of config.notes) log.warn(note);
   await engine.describe().then(({ warnings }) => { for (const warning of warnings) log.warn(warning); }, (error: unknown) => { log.warn('engine not reached', { error }); });
 }
 
@@ -52,16 +54,30 @@ function fail(error: unknown): never {
 
 function createCommand(): Command {
   const program = new Command('slipway').description('Every commit of a Docker-based web application, one URL away');
-  const command = program.command('serve [repository]').description('Serve previews of a repository: a path or a URL').allowExcessArguments(false);
+  const command = withSettings(program.command('serve [repository]').description('Serve previews of a repository (a path or a URL), or of the projects of a configuration file'));
+  command.action(async (repository: string | undefined, options: Options) => { await serve(loadConfig(repository, flagsOf(options))); });
+  const config = withSettings(program.command('config').description('Show or check the configuration')).option('--defaults', 'print a configuration file with every default');
+  config.action((options: Options & { defaults?: boolean }) => { process.stdout.write(options.defaults === true ? renderDefaults() : checked(loadConfig(undefined, flagsOf(options)))); });
+  return program;
+}
+
+type Options = Readonly<Record<string, string | undefined>>;
+
+function withSettings(command: Command): Command {
+  command.allowExcessArguments(false).option('--config <file>', 'The configuration file (default: slipway.yaml here, unless a repository is given)');
   for (const { flag, description, initial } of listSettings()) {
     if (flag !== null) command.option(`${flag} <value>`, `${description}${initial === '' ? '' : ` (default ${initial})`}`);
   }
-  command.action(async (repository: string | undefined, options: Readonly<Record<string, string | undefined>>) => {
-    const flags: Flags = Object.fromEntries(listSettings().map(({ name, flag }) => [name, flag === null ? undefined : options[attributeOf(flag)]]));
-    await serve(loadConfig(repository, flags));
-  });
-  return program;
+  return command;
 }
+
+const flagsOf = (options: Options): Flags => ({
+  config: options.config, ...Object.fromEntries(listSettings().map(({ name, flag }) => [name, flag === null ? undefined : options[attributeOf(flag)]])),
+});
+
+/** What a sound configuration says of itself. */
+const checked = ({ projects, notes }: Config): string =>
+  [`The configuration is sound: ${projects.map(({ name }) => name).join(', ')}.`, ...notes, ''].join('\n');
 
 /** How commander calls a flag: `--builds-per-minute` → `buildsPerMinute`. */
 const attributeOf = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase());

@@ -18,6 +18,10 @@ const LABEL_MAX = 63;
 const PREFIX = { commit: 'hash-', branch: 'branch-', run: 'run-', image: 'container-' } as const;
 /** Environments, stages and projects may not begin like this, or a label would have two readings. */
 export const RESERVED_PREFIXES: readonly string[] = Object.values(PREFIX);
+/** The kinds that an environment can stand in front of. */
+const INNER_KIND = /(?:^|-)(hash|branch)(?:-|$)/;
+const ENVIRONMENT_MAX = 17;
+const PROJECT_MAX = 40;
 
 /** Writes the DNS label; the inverse of `parseLabel`. */
 export function formatLabel(name: PreviewName): string {
@@ -57,4 +61,46 @@ function parseKind(rest: string, environment: EnvironmentName | null): PreviewNa
   if (rest.startsWith(PREFIX.run) && rest.length > PREFIX.run.length) return { kind: 'run', name: rest.slice(PREFIX.run.length) };
   if (rest.startsWith(PREFIX.image) && rest.length > PREFIX.image.length) return { kind: 'image', name: rest.slice(PREFIX.image.length) };
   return undefined;
+}
+
+/**
+ * Why an environment cannot have this name, as a sentence without its full stop; undefined when it can.
+ *
+ * Whatever this and `stageFault` admit, no label has two readings: with `a` and `a-branch-b` there would be two of
+ * `a-branch-b-hash-abcd`.
+ */
+export function environmentFault(name: string, { stages }: Pick<LabelNames, 'stages'>): string | undefined {
+  const fault = shapeFault(name, { what: 'an environment', most: ENVIRONMENT_MAX }) ?? innerKindFault(name);
+  if (fault !== undefined) return fault;
+  return stages.includes(name) ? `“${name}” is a stage, and previews cannot be opened in one; give the environment another name` : undefined;
+}
+
+/** Why a stage cannot have this name, in the same form. */
+export function stageFault(name: string): string | undefined {
+  return shapeFault(name, { what: 'a stage', most: LABEL_MAX }) ?? innerKindFault(name);
+}
+
+/**
+ * Why a project cannot have this name, in the same form.
+ *
+ * @param names those of a project that is served on the server host itself: its previews and `<name>.<server host>` are neighbours
+ */
+export function projectNameFault(name: string, names: LabelNames = { environments: [], stages: [] }): string | undefined {
+  const fault = shapeFault(name, { what: 'a project', most: PROJECT_MAX });
+  if (fault !== undefined || parseLabel(name, names) === undefined) return fault;
+  return `“${name}” is the host of a preview as well; give the project another name`;
+}
+
+function shapeFault(name: string, { what, most }: { readonly what: string; readonly most: number }): string | undefined {
+  if (!/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(name)) return `“${name}” cannot be the name of ${what}: use a-z, 0-9 and inner hyphens`;
+  if (name.length > most) return `“${name}” is too long for the name of ${what}: ${most} characters at most`;
+  // Browsers take it for an encoded international name and refuse the host.
+  if (name.startsWith('xn--')) return `“${name}” cannot be the name of ${what}: names that begin with xn-- are encoded ones`;
+  const prefix = RESERVED_PREFIXES.find((each) => `${name}-`.startsWith(each));
+  return prefix === undefined ? undefined : `“${name}” cannot be the name of ${what}: it begins like the hosts ${prefix}…`;
+}
+
+function innerKindFault(name: string): string | undefined {
+  const kind = INNER_KIND.exec(name)?.[1];
+  return kind === undefined ? undefined : `“${name}” has “${kind}” among its words, so that a host could be read in two ways; leave the word out`;
 }

@@ -15,12 +15,22 @@ export interface Project {
   readonly cache: boolean;
   readonly run: RunConfig;
   /** What an environment changes, by its name. */
-  readonly environments: ReadonlyMap<EnvironmentName, { readonly env: Readonly<Record<string, string>> }>;
+  readonly environments: ReadonlyMap<EnvironmentName, EnvironmentSettings>;
   readonly stages: readonly string[];
   /** Nothing in flight for so many milliseconds stops an instance; null for never. */
   readonly idleStopMs: number | null;
   /** Which prebuilt images may run; none unless a registry is named. */
   readonly images: AllowedImages;
+  readonly git: GitCredentials;
+}
+
+export type EnvironmentSettings = Pick<RunConfig, 'env'> & Partial<Pick<RunConfig, 'memoryBytes' | 'cpus'>>;
+
+/** Absolute paths of files that let git in; null where there is none. */
+export interface GitCredentials {
+  readonly tokenFile: string | null;
+  readonly sshKey: string | null;
+  readonly knownHosts: string | null;
 }
 
 /** An image may run when its registry is listed and it carries every label. */
@@ -36,5 +46,5 @@ export const labelNames = ({ environments, stages }: Project): LabelNames => ({ 
 /** The settings a preview runs with: the project's own, then those of the environment it is opened in. */
 export function runConfigFor(project: Project, environment: EnvironmentName | null): RunConfig {
   const named = environment === null ? undefined : project.environments.get(environment);
-  return named === undefined ? project.run : { ...project.run, env: { ...project.run.env, ...named.env } };
+  return named === undefined ? project.run : { ...project.run, ...named, env: { ...project.run.env, ...named.env } };
 }

@@ -1,7 +1,8 @@
-import type { ContainerId } from '../domain/ids.js';
+import type { ContainerId, ProjectName } from '../domain/ids.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop, type Loop } from '../kernel/loop.js';
+import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
 import type { Instances, RunningInstance } from './instances.js';
 
@@ -20,19 +21,22 @@ export interface IdleDeps {
   readonly traffic: Traffic;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Milliseconds with nothing in flight after which a container stops. */
-  readonly stopAfterMs: number;
+  /** Milliseconds with nothing in flight after which a project's containers stop; null for never. */
+  readonly stopAfterMs: ReadonlyMap<ProjectName, number | null>;
+  /** Where its loop is entered. */
+  readonly loops?: LoopBook;
 }
 
 const LONGEST_PERIOD_MS = 10_000;
 const CHECKS_PER_LIMIT = 10;
 
 /** Stops instances that nobody uses: no new request can reach them before they are told to end. */
-export function createIdle({ instances, traffic, clock, log, stopAfterMs }: IdleDeps): Part {
+export function createIdle({ instances, traffic, clock, log, stopAfterMs, loops }: IdleDeps): Part {
   let loop: Loop | undefined;
   const stopIfIdle = async ({ release, container }: RunningInstance) => {
     const idle = traffic.idleMs(container);
-    if (idle === null || idle < stopAfterMs || !traffic.withdraw(container)) return;
+    const limit = stopAfterMs.get(release.project) ?? Infinity;
+    if (idle === null || idle < limit || !traffic.withdraw(container)) return;
     log.info('idle instance stops', { project: release.project, release: release.number, idleSeconds: Math.round(idle / 1000) });
     await instances.stop(release);
   };
@@ -42,7 +46,8 @@ export function createIdle({ instances, traffic, clock, log, stopAfterMs }: Idle
   };
   return {
     start: () => {
-      loop = startLoop(Math.min(LONGEST_PERIOD_MS, stopAfterMs / CHECKS_PER_LIMIT), pass, { clock, log });
+      const shortest = Math.min(...[...stopAfterMs.values()].map((limit) => limit ?? Infinity));
+      loop = startLoop(Math.min(LONGEST_PERIOD_MS, shortest / CHECKS_PER_LIMIT), pass, { clock, log, noted: loops && { book: loops, name: 'idle instances' } });
       return Promise.resolve();
     },
     stop: async () => { await loop?.stop(); },

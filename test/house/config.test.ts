@@ -20,11 +20,12 @@ const nameOf = (repository: string): string | undefined => load({}, {}, reposito
 describe('the configuration', () => {
   it('has every default', () => {
     expect(load().settings).toEqual({
-      port: 3000, listen: '127.0.0.1', logLevel: 'info',
-      builds: { concurrency: 2, timeout: 1_200_000, silence: 600_000, queue: 100, perMinute: 30 },
+      port: 3000, listen: '127.0.0.1', logLevel: 'info', trustedProxies: [], routing: 'subdomain', registries: {}, blobs: 'file:',
+      builds: { concurrency: 2, timeout: 1_200_000, silence: 600_000, queue: 100, perMinute: 30, archive: false },
       hold: { navigation: 1_000, request: 30_000 },
-      idle: { stop: 1_800_000 },
-      build: { context: '.', dockerfile: 'Dockerfile' },
+      idle: { sleep: 300_000, stop: 1_800_000 },
+      limits: { running: 50, images: 500, disk: 0.85 },
+      build: { context: '.', dockerfile: 'Dockerfile', cache: true },
       run: { readyTimeout: 60_000, stopTimeout: 10_000, memory: 536_870_912, cpus: 1, pids: 256, profile: 'compat' },
     });
   });
@@ -32,6 +33,7 @@ describe('the configuration', () => {
   it('makes one project of the repository', () => {
     expect(load({ 'run.port': '8080', 'build.target': 'web', 'run.memory': '1GiB' }).projects).toEqual([{
       name: 'shop', repository: URL, host: null, environments: new Map(), stages: [], cache: true, idleStopMs: 1_800_000, images: { registries: [], labels: {} },
+      git: { tokenFile: null, sshKey: null, knownHosts: null },
       recipe: { context: '.', dockerfile: 'Dockerfile', target: 'web', args: {}, platform: null, dependencies: {} },
       run: { port: 8080, readyTimeoutMs: 60_000, stopTimeoutMs: 10_000, memoryBytes: 1_073_741_824, cpus: 1, pids: 256, profile: 'compat', env: {} },
     }]);
@@ -63,7 +65,7 @@ describe('the configuration', () => {
     const entries = listSettings();
     expect(entries.filter(({ description }) => description === '')).toEqual([]);
     for (const names of [entries.map(({ name }) => name), entries.map(({ variable }) => variable), entries.map(({ name }) => flagOf(name))]) expect(new Set(names).size).toBe(entries.length);
-    expect(entries.find(({ name }) => name === 'builds.perMinute')).toEqual({ name: 'builds.perMinute', flag: '--builds-per-minute', variable: 'SLIPWAY_BUILDS_PER_MINUTE', initial: '30', description: 'Builds started in any minute' });
+    expect(entries.find(({ name }) => name === 'builds.perMinute')).toEqual({ name: 'builds.perMinute', flag: '--builds-per-minute', variable: 'SLIPWAY_BUILDS_PER_MINUTE', initial: '30', description: 'Builds started in any minute', later: false });
     // Every user of the machine can read the arguments of a process.
     expect(entries.filter(({ flag }) => flag === null).map(({ name }) => name)).toEqual(['token']);
     expect([flagOf('builds.perMinute'), flagOf('stateDir'), flagOf('port')]).toEqual(['--builds-per-minute', '--state-dir', '--port']);
@@ -75,7 +77,7 @@ describe('a fault in the configuration', () => {
     const env = { SLIPWAY_PORT: '70000', SLIPWAY_IDLE_STOP: 'soon', SLIPWAY_PROT: '1', SLIPWAY_SWARM: 'true', SLIPWAY_RUN_MEMORY: '512' };
     const faults = faultsOf({ 'builds.perMinute': '0', logLevel: 'loud' }, env, '/nowhere/at/all');
     expect(faults).toEqual([
-      'SLIPWAY_PROT is not a setting; the README lists all there are', 'SLIPWAY_SWARM is not a setting; the README lists all there are',
+      'SLIPWAY_PROT is not a setting; did you mean SLIPWAY_PORT?', 'SLIPWAY_SWARM is not a setting; the README lists all there are',
       'SLIPWAY_PORT is not a port', '--log-level must be error, warn, info or debug', '--builds-per-minute must be 1 or more',
       'SLIPWAY_IDLE_STOP “soon” is not a duration; write 500ms, 30s, 5m or 1h, 24d at most', 'SLIPWAY_RUN_MEMORY “512” is not a size; write 512MiB or 1GiB',
       'there is no repository at /nowhere/at/all',
@@ -102,7 +104,7 @@ describe('a fault in the configuration', () => {
   });
 
   it('is a repository that nobody named, or that is not there', () => {
-    expect(() => loadConfig(undefined, {}, {})).toThrow('The configuration has a fault:\n  - name a repository: slipway serve <path-or-url>');
+    expect(() => loadConfig(undefined, {}, {})).toThrow('The configuration has a fault:\n  - name a repository: slipway serve <path-or-url>, or a slipway.yaml with projects');
     expect(faultsOf({}, {}, '/nowhere/at/all')).toEqual(['there is no repository at /nowhere/at/all']);
   });
 

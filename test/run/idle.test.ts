@@ -1,7 +1,7 @@
-import type { ContainerId } from '../../src/domain/ids.js';
+import type { ContainerId, ProjectName } from '../../src/domain/ids.js';
 import { createIdle, retireInstance, type Traffic } from '../../src/run/idle.js';
 import { until } from '../support/until.js';
-import { PLACEMENT, startInstances, type StartedInstances } from './started-instances.js';
+import { PLACEMENT, PROJECT, startInstances, type StartedInstances } from './started-instances.js';
 
 const MINUTE = 60_000;
 
@@ -31,10 +31,12 @@ function createTraffic({ clock }: Pick<StartedInstances, 'clock'>) {
   };
 }
 
-async function startIdle(stopAfterMs = 30 * MINUTE) {
+const limit = (ms: number | null): ReadonlyMap<ProjectName, number | null> => new Map([[PROJECT, ms]]);
+
+async function startIdle(stopAfterMs: number | null = 30 * MINUTE) {
   const house = await startInstances({ program: () => ({ lines: ['up'] }) });
   const use = createTraffic(house);
-  const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: house.clock, log: house.log, stopAfterMs });
+  const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: house.clock, log: house.log, stopAfterMs: limit(stopAfterMs) });
   await idle.start();
   return { ...house, ...use, idle, [Symbol.asyncDispose]: async () => { await idle.stop(); await house[Symbol.asyncDispose](); } };
 }
@@ -86,7 +88,7 @@ describe('an idle instance', () => {
     const { container } = await house.instances.ensure(house.release(), PLACEMENT);
     let asked = 0;
     const traffic: Traffic = { ...use.traffic, idleMs: (id) => { asked += 1; use.begin(id); return 60 * MINUTE; } };
-    const idle = createIdle({ instances: house.instances, traffic, clock: house.clock, log: house.log, stopAfterMs: MINUTE });
+    const idle = createIdle({ instances: house.instances, traffic, clock: house.clock, log: house.log, stopAfterMs: limit(MINUTE) });
     await idle.start();
     await house.clock.advance(MINUTE);
     await idle.stop();
@@ -108,7 +110,7 @@ describe('an idle instance', () => {
     const jumping = { ...house.clock, now: () => house.clock.now() + day };
     const use = createTraffic({ clock: house.clock });
     await house.instances.ensure(house.release(), PLACEMENT);
-    const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: jumping, log: house.log, stopAfterMs: 30 * MINUTE });
+    const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: jumping, log: house.log, stopAfterMs: limit(30 * MINUTE) });
     await idle.start();
     await house.clock.advance(MINUTE);
     await idle.stop();

@@ -7,7 +7,7 @@ export function sampleProject(name: string, settings: Partial<Project> = {}): Pr
     name: parseProjectName(name), repository: `/srv/${name}`, host: null, cache: true, environments: new Map(), stages: [], idleStopMs: 1_800_000,
     recipe: { context: '.', dockerfile: 'Dockerfile', target: null, args: {}, platform: null, dependencies: {} },
     run: { port: null, readyTimeoutMs: 60_000, stopTimeoutMs: 10_000, memoryBytes: 536_870_912, cpus: 1, pids: 256, profile: 'compat', env: {} },
-    images: { registries: [], labels: {} },
+    images: { registries: [], labels: {} }, git: { tokenFile: null, sshKey: null, knownHosts: null },
     ...settings,
   };
 }

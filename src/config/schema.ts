@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { amount, count, duration, durationOrNever, hostName, insidePath, isAddressRange, listOf, oneOf, port, serverUrl, share, size, switchOf, text, textsByName } from './kinds.js';
+
+/** Names a preview is given by the server itself. */
+const isGiven = (name: string): boolean => name === 'PORT' || name.startsWith('SLIPWAY_');
+
+const variables = () => textsByName((name) => {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `“${name}” is not the name of a variable`;
+  return isGiven(name) ? `${name} is given by Slipway itself; use another name` : undefined;
+});
+const buildArguments = () => textsByName((name) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? undefined : `“${name}” is not the name of a build argument`));
+const anyTexts = () => textsByName(() => undefined);
+const isRegistry = (entry: string): boolean => /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(entry);
+const isPattern = (entry: string): boolean => entry.trim() !== '';
+
+/** What is read and checked already, so that a file stays as it is, though nothing acts on it in this version. */
+const later = (description: string) => ({ description, later: true });
+
+const BUILD = {
+  context: insidePath().prefault('.').describe('The folder of the repository that Docker receives'),
+  dockerfile: insidePath().prefault('Dockerfile').describe('The Dockerfile, relative to the context'),
+  target: text().nullable().optional().describe('The stage of the Dockerfile to build; default: the last'),
+  cache: switchOf().prefault(true).describe('`false` builds without any cache'),
+};
+const RUN = {
+  port: port({ least: 1 }).optional().describe('The port the application listens on; default: the image’s single EXPOSE, else 3000'),
+  readyTimeout: duration().prefault('60s').describe('How long the application may take to answer'),
+  stopTimeout: duration().prefault('10s').describe('How long it may take to end after SIGTERM'),
+  memory: size().prefault('512MiB').describe('Memory of a container; no swap'),
+  cpus: amount().prefault(1).describe('Processors of a container'),
+  pids: count().prefault(256).describe('Processes and threads of a container'),
+  profile: oneOf('compat', 'strict').prefault('compat').describe('`strict`: read-only root, no capabilities, not root'),
+};
+
+/** Every setting of the server with its default and its sentence; the README's table is made from it. */
+export const SETTINGS = z.strictObject({
+  url: serverUrl().optional().describe('The server host in every redirect and link; default `http://localhost:<port>`'),
+  port: port({ least: 0 }).prefault(3000).describe('The port to listen on; 0 takes a free one'),
+  listen: text().prefault('127.0.0.1').describe('The address to listen on; any but loopback needs a token'),
+  stateDir: text().optional().describe('Where mirrors, records and logs are kept; default `$XDG_STATE_HOME/slipway`'),
+  token: text().refine((token) => token.length >= 16, 'must have 16 characters or more').optional().describe('What changes must present as a bearer; default: made on the first start, kept in the state directory'),
+  logLevel: oneOf('error', 'warn', 'info', 'debug').prefault('info').describe('What the application log keeps'),
+  trustedProxies: listOf('an address or a range such as 10.0.0.0/8', isAddressRange).prefault([]).describe('Peers whose forwarded headers count; commas in a variable'),
+  routing: oneOf('subdomain', 'session').prefault('subdomain').describe('`session`: one host for all, the preview is chosen by the browser’s session'),
+  builds: z.strictObject({
+    concurrency: count().prefault(2).describe('Builds at the same time'),
+    timeout: duration().prefault('20m').describe('The longest a build may take'),
+    silence: duration().prefault('10m').describe('The longest a build may print nothing'),
+    queue: count().prefault(100).describe('Builds that may wait'),
+    perMinute: count().prefault(30).describe('Builds started in any minute'),
+    archive: switchOf().prefault(false).meta(later('Keep the context of each build')),
+  }).prefault({}),
+  hold: z.strictObject({
+    navigation: duration().prefault('1s').describe('How long a page is held before the waiting page'),
+    request: duration().prefault('30s').describe('How long anything else is held before 503'),
+  }).prefault({}),
+  idle: z.strictObject({
+    sleep: durationOrNever().prefault('5m').meta(later('Nothing in flight for so long pauses a container')),
+    stop: durationOrNever().prefault('30m').describe('Nothing in flight for so long stops a container; or `never`'),
+  }).prefault({}),
+  limits: z.strictObject({
+    running: count().prefault(50).meta(later('Containers that may run')),
+    images: count().prefault(500).meta(later('Images that are kept')),
+    disk: share().prefault('85%').meta(later('How full the disk may get')),
+  }).prefault({}),
+  build: z.strictObject(BUILD).prefault({}),
+  run: z.strictObject(RUN).prefault({}),
+});
+
+/** What the file alone can say. */
+export const FILE_ONLY = {
+  registries: z.record(z.string(), z.strictObject({ username: text(), passwordFile: text() })).prefault({}).meta(later('Credentials of private registries, by host')),
+  blobs: text().prefault('file:').meta(later('Where archives are kept')),
+};
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+/** The same settings with nothing filled in: what a project leaves out is the server's. */
+const withoutDefaults = <Given extends Shape>(shape: Given) => Object.fromEntries(Object.entries(shape).map(([name, schema]) => {
+  const inner = schema instanceof z.ZodPrefault ? schema.def.innerType as z.ZodType : schema;
+  return [name, inner.optional().meta(schema.meta() ?? {})];
+})) as { [Name in keyof Given]: z.ZodOptional<Given[Name] extends z.ZodPrefault<infer Inner> ? Inner : Given[Name]> };
+
+/** Every setting of one project. */
+export const PROJECT = z.strictObject({
+  repository: text().describe('A URL, an ssh address, or a path relative to this file; must be given'),
+  host: hostName().optional().describe('Its own host; default `<name>.<server host>`'),
+  publish: text().optional().meta(later('The branch whose builds are publishes')),
+  build: z.strictObject({
+    ...withoutDefaults(BUILD),
+    args: buildArguments().prefault({}).describe('Build arguments; `{commit}` stands for the commit'),
+    keepBuilds: count().prefault(2).meta(later('Images kept for rollback')),
+  }).prefault({}),
+  run: z.strictObject({
+    ...withoutDefaults(RUN),
+    health: text().optional().meta(later('What must answer, such as `GET /healthz 200`')),
+    env: variables().prefault({}).describe('Variables of the application'),
+    processes: z.record(z.string(), z.unknown()).optional().meta(later('Commands by process name')),
+  }).prefault({}),
+  environments: z.record(z.string(), z.strictObject({
+    env: variables().prefault({}).describe('Variables that differ there'),
+    memory: size().optional().describe('Memory there'),
+    cpus: amount().optional().describe('Processors there'),
+  }).nullable()).prefault({}).describe('Named settings that any preview may be opened in, with `&env=NAME`'),
+  stages: z.record(z.string(), z.strictObject({ env: variables().prefault({}).describe('Variables of the stage') }).nullable()).prefault({}).meta(later('Where releases are promoted, in this order; their names are taken already')),
+  idle: z.strictObject({
+    sleep: durationOrNever().optional().meta(later('Overrides the server’s')),
+    stop: durationOrNever().optional().describe('Overrides the server’s; `never` lets it run'),
+  }).prefault({}),
+  git: z.strictObject({
+    tokenFile: text().optional().describe('A file with the access token for https; sent as a password'),
+    sshKey: text().optional().describe('A private key file for ssh'),
+    knownHosts: text().optional().describe('The hosts file for ssh'),
+  }).prefault({}),
+  keep: listOf('a branch pattern', isPattern).prefault([]).meta(later('Branches kept built and running')),
+  images: z.strictObject({
+    registries: listOf('a registry such as registry.example.com', isRegistry).prefault([]).describe('Registries whose images may run with `?image=`; none by default'),
+    labels: anyTexts().prefault({}).describe('Labels such an image must carry'),
+  }).prefault({}),
+  dependsOn: z.array(z.strictObject({ project: text(), range: text(), as: text() })).prefault([]).meta(later('Projects whose images this one is built on')),
+});
+
+/** The whole file but for its projects. */
+export const SERVER = SETTINGS.extend(FILE_ONLY);
+
+export type Settings = z.output<typeof SERVER>;
+export type ProjectSettings = z.output<typeof PROJECT>;

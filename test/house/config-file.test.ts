@@ -1,0 +1,200 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderDefaults } from '../../src/config/defaults.js';
+import { ConfigFaults, loadConfig, type Config } from '../../src/config.js';
+import { createTestFolder } from '../support/git.js';
+
+const REPOSITORY = 'https://git.example.com/acme/shop.git';
+
+/** A folder with a `slipway.yaml`; `at` names files in it. */
+function createFile(text: string) {
+  const folder = createTestFolder();
+  const at = (name: string) => join(folder.path, name);
+  writeFileSync(at('slipway.yaml'), text);
+  return { at, path: at('slipway.yaml'), [Symbol.dispose]: () => { folder[Symbol.dispose](); } };
+}
+
+function load(text: string, { env = {}, flags = {}, repository = undefined as string | undefined } = {}): Config {
+  using file = createFile(text);
+  return loadConfig(repository, { config: file.path, ...flags }, env);
+}
+
+/** Each fault, with the folder taken away. */
+function faultsOf(text: string, options?: Parameters<typeof load>[1]): readonly string[] {
+  using file = createFile(text);
+  try { loadConfig(options?.repository, { config: file.path, ...options?.flags }, options?.env ?? {}); } catch (error) {
+    if (error instanceof ConfigFaults) return error.faults.map((fault) => fault.replaceAll(file.at('/'), ''));
+    throw error;
+  }
+  return [];
+}
+
+const project = (keys = ''): string => `projects:\n  shop:\n    repository: ${REPOSITORY}\n${keys.split('\n').map((line) => `    ${line}\n`).join('')}`;
+
+describe('slipway.yaml', () => {
+  it('says all that design has, each key in its unit', () => {
+    using file = createFile(`
+url: https://preview.example.com
+trustedProxies: [10.0.0.0/8]
+routing: subdomain
+builds:   { concurrency: 3, timeout: 15m, silence: 5m, queue: 10, perMinute: 6, archive: false }
+registries: { registry.example.com: { username: ci, passwordFile: registry-password } }
+blobs: "file:"
+hold:     { navigation: 2s, request: 10s }
+idle:     { sleep: 5m, stop: 20m }
+limits:   { running: 50, images: 500, disk: 85% }
+projects:
+  shop:
+    repository: ${REPOSITORY}
+    host: shop.example.com
+    publish: main
+    build: { dockerfile: Dockerfile.web, context: web, target: null, args: { A: 1, SHA: "{commit}" }, cache: false, keepBuilds: 2 }
+    run:   { port: 8080, health: GET /healthz 200, readyTimeout: 30s, stopTimeout: 5s, memory: 256MiB, cpus: 0.5, profile: strict, env: { FEATURE: on, N: 2, B: true }, processes: { web: null } }
+    environments: { jetpack: { env: { NODE_ENV: jetpack }, memory: 1GiB }, a8c-for-agencies: }
+    stages: { dev: {}, test: { env: { API: https://api.test } }, prod: {} }
+    idle: { sleep: never, stop: never }
+    git: { tokenFile: git-token }
+    keep: [main, release/*]
+    images: { registries: [registry.example.com], labels: { com.example.target: preview } }
+    dependsOn: [{ project: base, range: ^5.0.0, as: BASE_IMAGE }]
+  base:
+    repository: sources/base
+`);
+    writeFileSync(file.at('git-token'), 'secret');
+    writeFileSync(file.at('sources'), '');
+    expect(() => loadConfig(undefined, { config: file.path }, {})).toThrow(`projects.base.repository names no repository: there is nothing at ${file.at('sources/base')}`);
+    writeFileSync(file.path, readFileSync(file.path, 'utf8').replace('sources/base', 'sources'));
+    const { settings, projects, trustedProxies, notes } = loadConfig(undefined, { config: file.path }, {});
+    expect(settings).toMatchObject({ url: 'https://preview.example.com', builds: { concurrency: 3, timeout: 900_000, perMinute: 6 }, hold: { navigation: 2_000 }, idle: { stop: 1_200_000 } });
+    expect(trustedProxies).toEqual(['10.0.0.0/8']);
+    const [shop, base] = projects;
+    expect(shop).toEqual({
+      name: 'shop', repository: REPOSITORY, host: 'shop.example.com', cache: false, stages: ['dev', 'test', 'prod'], idleStopMs: null,
+      recipe: { context: 'web', dockerfile: 'Dockerfile.web', target: null, args: { A: '1', SHA: '{commit}' }, platform: null, dependencies: {} },
+      run: { port: 8080, readyTimeoutMs: 30_000, stopTimeoutMs: 5_000, memoryBytes: 268_435_456, cpus: 0.5, pids: 256, profile: 'strict', env: { FEATURE: 'on', N: '2', B: 'true' } },
+      environments: new Map([['jetpack', { env: { NODE_ENV: 'jetpack' }, memoryBytes: 1_073_741_824 }], ['a8c-for-agencies', { env: {} }]]),
+      images: { registries: ['registry.example.com'], labels: { 'com.example.target': 'preview' } },
+      git: { tokenFile: file.at('git-token'), sshKey: null, knownHosts: null },
+    });
+    expect(base).toMatchObject({ name: 'base', repository: file.at('sources'), host: null, cache: true, idleStopMs: 1_200_000, run: { memoryBytes: 536_870_912 } });
+    // What does nothing yet must not look as if it did.
+    expect(notes.map((note) => /slipway\.yaml:\d+ (\S+) is read/.exec(note)?.[1])).toEqual([
+      'builds.archive', 'idle.sleep', 'limits.running', 'limits.images', 'limits.disk', 'registries', 'blobs',
+      ...['publish', 'build.keepBuilds', 'run.health', 'run.processes', 'stages', 'idle.sleep', 'keep', 'dependsOn'].map((key) => `projects.shop.${key}`),
+    ]);
+  });
+
+  it('gives a project what the server has where it says nothing itself', () => {
+    const { projects: [shop] } = load(`build: { dockerfile: Dockerfile.all, cache: false }\nrun: { memory: 1GiB, port: 80 }\nidle: { stop: never }\n${project('run: { port: 81 }')}`);
+    expect(shop).toMatchObject({ cache: false, idleStopMs: null, recipe: { dockerfile: 'Dockerfile.all' }, run: { memoryBytes: 1_073_741_824, port: 81 } });
+  });
+
+  it('is overruled by variables, and these by flags', () => {
+    const text = `port: 1000\nhold: { request: 1s }\n${project()}`;
+    expect(load(text).settings).toMatchObject({ port: 1000, hold: { request: 1_000, navigation: 1_000 } });
+    expect(load(text, { env: { SLIPWAY_PORT: '2000', SLIPWAY_HOLD_REQUEST: '2s', SLIPWAY_TRUSTED_PROXIES: '10.0.0.1, fd00::/8' } })).toMatchObject({ trustedProxies: ['10.0.0.1', 'fd00::/8'], settings: { port: 2000, hold: { request: 2_000 } } });
+    expect(load(text, { env: { SLIPWAY_PORT: '2000' }, flags: { port: '3000' } }).settings.port).toBe(3000);
+  });
+
+  it('may hold settings only, with the repository as an argument', () => {
+    expect(load('port: 1000', { repository: REPOSITORY })).toMatchObject({ settings: { port: 1000 }, projects: [{ name: 'shop', repository: REPOSITORY }] });
+    expect(load('', { repository: REPOSITORY }).settings.port).toBe(3000);
+    expect(faultsOf(project(), { repository: REPOSITORY })).toEqual([`slipway.yaml has projects already: leave ${REPOSITORY} away, or the projects`]);
+    expect(faultsOf('port: 1000')).toEqual(['slipway.yaml names no project: give projects with a repository each']);
+  });
+
+  it('is named by SLIPWAY_CONFIG as well', () => {
+    using file = createFile(project());
+    expect(loadConfig(undefined, {}, { SLIPWAY_CONFIG: file.path }).projects).toHaveLength(1);
+    expect(() => loadConfig(undefined, { config: file.at('other.yaml') }, {})).toThrow(`there is no file ${file.at('other.yaml')}`);
+    expect(() => loadConfig(undefined, { config: file.at('/') }, {})).toThrow('cannot be read (EISDIR)');
+  });
+});
+
+describe('the faults of a file', () => {
+  it('are told all at once, with file and line', () => {
+    expect(faultsOf(`url: preview.example.com
+builds: { concurency: 2, timeout: soon }
+holds: {}
+routing: path
+trustedProxies: [10.0.0.0/8, 10.0.0.0/33]
+token: a-token-in-a-file
+projects:
+  shop:
+    repository: /nowhere/at/all
+    host: https://shop.example.com
+    run: { memory: lots, port: 0, env: { PORT: 1, "A B": 1, C: } }
+    environments: { hash-x: {}, prod: {} }
+    stages: { prod: {} }
+    git: { tokenFile: none }
+    dependsOn: base
+  run-x: { repository: "${REPOSITORY}" }
+  blog: {}
+`)).toEqual([
+      'slipway.yaml:6 token does not belong into a file: set SLIPWAY_TOKEN, or leave it to the first start',
+      'slipway.yaml:1 url is not an http or https URL',
+      'slipway.yaml:5 trustedProxies “10.0.0.0/33” is not an address or a range such as 10.0.0.0/8',
+      'slipway.yaml:4 routing must be subdomain or session',
+      'slipway.yaml:2 builds.timeout “soon” is not a duration; write 500ms, 30s, 5m or 1h, 24d at most',
+      'slipway.yaml:2 builds.concurency is not a setting; did you mean concurrency?',
+      'slipway.yaml:3 holds is not a setting; did you mean hold?',
+      'slipway.yaml:10 projects.shop.host “https://shop.example.com” is not a host name; write shop.example.com, without scheme and port',
+      'slipway.yaml:11 projects.shop.run.port is not a port',
+      'slipway.yaml:11 projects.shop.run.memory “lots” is not a size; write 512MiB or 1GiB',
+      'slipway.yaml:11 projects.shop.run.env PORT is given by Slipway itself; use another name',
+      'slipway.yaml:15 projects.shop.dependsOn must be a list',
+      'slipway.yaml:12 projects.shop.environments.hash-x “hash-x” cannot be the name of an environment: it begins like the hosts hash-…',
+      'slipway.yaml:12 projects.shop.environments.prod “prod” is a stage, and previews cannot be opened in one; give the environment another name',
+      'slipway.yaml:9 projects.shop.repository names no repository: there is nothing at /nowhere/at/all',
+      'slipway.yaml:14 projects.shop.git.tokenFile names no file: none',
+      'slipway.yaml:16 projects.run-x “run-x” cannot be the name of a project: it begins like the hosts run-…',
+      'slipway.yaml:17 projects.blog.repository must be given',
+    ]);
+  });
+
+  it.each<[string, string | RegExp]>([
+    ['projects: [', /^slipway\.yaml:\d+ .+/],
+    ['port: 1\nport: 2\n', /^slipway\.yaml:2 Map keys must be unique/],
+    ['- port', 'slipway.yaml must hold keys and values, such as “projects:”'],
+    ['projects: shop', 'slipway.yaml:1 projects must hold names with settings'],
+    ['builds: 5', 'slipway.yaml:1 builds must hold keys and values'],
+    ['hold: { request: { a: 1 } }', 'slipway.yaml:1 hold.request “{"a":1}” is not a duration; write 500ms, 30s, 5m or 1h, 24d at most'],
+    ['port: true', 'slipway.yaml:1 port is not a port'],
+    ['projects:\n  shop: 5', 'slipway.yaml:2 projects.shop must hold keys and values'],
+    ['projects:\n  shop: { repository: 5 }', 'slipway.yaml:2 projects.shop.repository “5” is not a text'],
+    [project('environments: { x: { envs: {} } }'), 'slipway.yaml:4 projects.shop.environments.x.envs is not a setting'],
+    [project('run: { privileged: true }'), 'slipway.yaml:4 projects.shop.run.privileged is not a setting; did you mean profile?'],
+    [project('images: { registries: ["https://registry.example.com"] }'), 'slipway.yaml:4 projects.shop.images.registries “https://registry.example.com” is not a registry such as registry.example.com'],
+    [project('build: { args: [1] }'), 'slipway.yaml:4 projects.shop.build.args must be names with values, such as { NAME: value }'],
+    [project('build: { cache: maybe }'), 'slipway.yaml:4 projects.shop.build.cache “maybe” is neither true nor false'],
+  ])('%j has one', (text, fault) => {
+    const faults = faultsOf(text);
+    expect(faults[0]).toEqual(typeof fault === 'string' ? fault : expect.stringMatching(fault));
+  });
+
+  it('are two meanings of one host', () => {
+    const two = (a: string, b: string) => `url: http://pv.localhost\nprojects:\n  shop: { repository: "${REPOSITORY}", ${a} }\n  blog: { repository: "${REPOSITORY}", ${b} }\n`;
+    expect(faultsOf(two('host: a.example.com', 'host: A.example.com'))).toEqual(['projects.blog: the host a.example.com belongs to the project shop; give it a host of its own']);
+    expect(faultsOf(two('host: blog.pv.localhost', ''))).toEqual(['projects.blog: the host blog.pv.localhost belongs to the project shop; give it a host of its own']);
+    expect(faultsOf(two('host: pv.localhost', ''))).toEqual(['projects.shop: the host pv.localhost belongs to the server itself; give it a host of its own']);
+    expect(faultsOf(two('host: a.example.com', 'host: branch-x.a.example.com'))).toEqual(['projects.blog: the host branch-x.a.example.com is a preview of shop; give it another one']);
+    expect(faultsOf(two('host: a.example.com', ''))).toEqual([]);
+  });
+
+  it('are never an alias that unfolds without end', () => {
+    const bomb = `a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n`;
+    expect(faultsOf(bomb)).toEqual([expect.stringMatching(/Excessive alias count/)]);
+  });
+});
+
+describe('`slipway config --defaults`', () => {
+  it('prints a file that says what saying nothing says', () => {
+    expect(load(renderDefaults(), { repository: REPOSITORY })).toMatchObject({ ...load('', { repository: REPOSITORY }), notes: expect.any(Array) as unknown });
+  });
+
+  it('prints a project with every default, as a comment', () => {
+    const whole = renderDefaults().replace(/^# (?=(?:projects:| {2}))/gm, '');
+    const { projects } = load(whole);
+    expect(projects).toEqual(load('projects: { example: { repository: "https://git.example.com/acme/example.git" } }').projects);
+  });
+});
