@@ -2,24 +2,36 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config.js';
 import { createHostReader } from './domain/hosts.js';
-import { createUrls } from './domain/urls.js';
+import { CONTROL_PREFIX, createUrls } from './domain/urls.js';
 import type { ProjectName } from './domain/ids.js';
 import type { ContainerEngine } from './engine/port.js';
 import { createBuildLogs } from './build/log.js';
 import { createBuilds } from './build/builds.js';
 import { createAdoptRunning } from './flow/adopt-running.js';
+import { createCheckContainer } from './flow/check-container.js';
+import { createDeleteImagePreview } from './flow/delete-image-preview.js';
 import { createFindImage } from './flow/find-image.js';
 import { createFindPreview } from './flow/find-preview.js';
+import { createFindProject } from './flow/find-project.js';
 import { createFollowBranches } from './flow/follow-branches.js';
 import { createHousekeeping } from './flow/housekeeping.js';
+import { createListImages } from './flow/list-images.js';
 import { createOpenPreview } from './flow/open-preview.js';
 import { createReadStatus } from './flow/preview-status.js';
+import { createRemoveImage } from './flow/remove-image.js';
 import { createRenewPreview } from './flow/renew-preview.js';
+import { createReadServerFacts } from './flow/server-facts.js';
 import { createVisitPreview } from './flow/visit-preview.js';
+import { createWatchEngine } from './flow/watch-engine.js';
 import type { Clock } from './kernel/clock.js';
 import { createEventStreams } from './kernel/event-stream.js';
+import { createLimit } from './kernel/limit.js';
+import { createFailureBook } from './kernel/failure-book.js';
 import type { ApplicationLog } from './kernel/log.js';
+import { createLoopBook } from './kernel/loop-book.js';
+import { createMachine } from './kernel/machine.js';
 import type { Part } from './kernel/part.js';
+import type { Runtime } from './kernel/runtime.js';
 import { createTemplates } from './kernel/templates.js';
 import { createLedger } from './release/ledger.js';
 import { createIdle } from './run/idle.js';
@@ -27,11 +39,16 @@ import { createInstances } from './run/instances.js';
 import { createRunLogs } from './run/logs.js';
 import { probeHttp } from './run/probe.js';
 import { createAnswers } from './serve/answers.js';
-import { createForward } from './serve/forward.js';
+import { createCallers } from './serve/callers.js';
+import { createForward, TIMEOUTS, type ForwardTimeouts } from './serve/forward.js';
 import { createHold } from './serve/hold.js';
 import { createPreviewPeers, type HostInterface } from './serve/preview-peers.js';
 import { createRoutingTable } from './serve/routing.js';
-import { createServer } from './serve/server.js';
+import { createSecondChance } from './serve/second-chance.js';
+import { createServer, MAX_CONNECTIONS } from './serve/server.js';
+import { createSharedHost } from './serve/shared-host.js';
+import { createTrustedProxies } from './serve/trusted-proxies.js';
+import { createIgnoreRules } from './source/ignore-rules.js';
 import { createSource, type Source } from './source/source.js';
 import { createBuildStore } from './state/builds.js';
 import type { Database } from './state/database.js';
@@ -39,9 +56,11 @@ import type { ServerIdentity } from './state/identity.js';
 import { createImageStore } from './state/images.js';
 import { createReleaseStore } from './state/releases.js';
 import { createRouteStore } from './state/routes.js';
-import { createSessionRecords } from './state/sessions.js';
+import { createSessionRecords, MOST_SESSIONS } from './state/sessions.js';
 import { createSourceKeyStore } from './state/source-keys.js';
+import { createReadChoice } from './web/choice.js';
 import { createDoor } from './web/door.js';
+import { prefixTemplates } from './web/prefix.js';
 import { createSession } from './web/session.js';
 import { createWeb } from './web/web.js';
 
@@ -54,8 +73,12 @@ export interface AppDeps {
   readonly log: ApplicationLog;
   /** The folder of the page templates. */
   readonly views: string;
+  /** The process, for what it says of itself. */
+  readonly runtime: Runtime;
   /** Addresses of the projects' networks, whose containers may not use the control plane. */
   readonly networkPool: string;
+  /** How long applications may take, where it differs from what is usual. */
+  readonly timeouts?: Partial<ForwardTimeouts>;
 }
 
 export interface App extends Part {
@@ -63,25 +86,32 @@ export interface App extends Part {
   url(): string;
 }
 
+/** Of all projects: at a start every one of them wants to. */
+const FETCHES_AT_ONCE = 8;
 const FETCH_TIMEOUT_MS = 60_000;
 const DRAIN_MS = 30_000;
 const SHUTDOWN_DRAIN_MS = 10_000;
 const MOST_HELD = 5_000;
-const TIMEOUTS = { connectMs: 3_000, responseMs: 120_000, idleMs: 600_000, upgradedIdleMs: 3_600_000 };
 
 /** The only place where parts are made and joined; they start in order and stop in the reverse one. */
 export function createApp(deps: AppDeps): App {
   const { config, identity, database, engine, clock, log } = deps;
   const { settings, stateDir, projects, surroundings } = config;
   const stores = createStores(deps);
-  const urls = createUrls(() => new URL(settings.url ?? `http://localhost:${server.port()}`));
+  const urls = createUrls(() => new URL(settings.url ?? `http://localhost:${server.port()}`), settings.routing);
+  const isShared = settings.routing === 'session';
   const serverHost = new URL(settings.url ?? 'http://localhost').hostname;
   const hosts = createHostReader({ serverHost, projects });
   const templates = createTemplates({ folder: deps.views });
   const streams = createEventStreams({ clock });
+  const loops = createLoopBook({ clock });
+  const failures = createFailureBook({ file: join(stateDir, 'failures.json'), runtime: deps.runtime, clock, log });
+  const machine = createMachine({ runtime: deps.runtime, folder: stateDir, clock, log, loops });
 
-  const sources = new Map<ProjectName, Source>(projects.map(({ name, repository }) => [name, createSource({
-    project: name, repository, folder: join(stateDir, 'mirrors'), path: surroundings.path, clock, log, fetchTimeoutMs: FETCH_TIMEOUT_MS,
+  const ignore = createIgnoreRules(clock);
+  const fetchTurn = createLimit(FETCHES_AT_ONCE);
+  const sources = new Map<ProjectName, Source>(projects.map(({ name, repository, git }) => [name, createSource({
+    project: name, repository, credentials: git, folder: join(stateDir, 'mirrors'), path: surroundings.path, clock, log, fetchTimeoutMs: FETCH_TIMEOUT_MS, turn: fetchTurn, ignore, loops,
   })]));
   const buildLogs = createBuildLogs({ folder: join(stateDir, 'logs', 'builds'), clock });
   const { builds: limits } = settings;
@@ -93,42 +123,63 @@ export function createApp(deps: AppDeps): App {
   const runLogs = createRunLogs({ folder: join(stateDir, 'logs', 'releases'), engine, log });
   const instances = createInstances({ engine, probe: probeHttp, logs: runLogs, clock, log });
   const routing = createRoutingTable({ clock });
-  const idle = createIdle({ instances, traffic: routing, clock, log, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])) });
+  const idle = createIdle({ instances, traffic: routing, clock, log, loops, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])) });
 
   const findPreview = createFindPreview({ sources, ...stores });
+  const findProject = createFindProject({ projects, sources, ...stores });
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });
   const openPreview = createOpenPreview({ findImage, engine, ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const renewPreview = createRenewPreview({ findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
-  const visits = createVisitPreview({ findPreview, openPreview, readStatus, builds, instances, buildLogs, sources, urls, clock });
+  const visits = createVisitPreview({ findPreview, findProject, hosts, openPreview, readStatus, builds, instances, buildLogs, sources, urls, clock });
   const adoptRunning = createAdoptRunning({ projects, engine, instances, logs: runLogs, probe: probeHttp, ...stores, routing, openPreview, urls, clock, log });
-  const followBranches = createFollowBranches({ projects, sources, ...stores, instances, openPreview, clock, log });
+  const followBranches = createFollowBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
 
-  const answers = createAnswers({ templates, homeUrl: () => urls.at(serverHost), log });
+  const callers = createCallers({ trusts: createTrustedProxies({ proxies: config.trustedProxies, networkPool: deps.networkPool }), secure: () => urls.secure });
+  const answers = createAnswers({ templates, homeUrl: () => urls.control(serverHost), callers, log });
+  const checks = createCheckContainer({ engine, instances, clock, log });
+  const secondChance = createSecondChance({ checks });
   const forward = createForward({
-    log, timeouts: TIMEOUTS,
-    onFailure: (error, req, res) => { answers.failure({ req, res, page: wantsHtml(req.headers.accept) }, error); },
-    onUpgradeFailure: (error, _req, socket) => { answers.upgradeFailure(error, socket); },
+    log, timeouts: { ...TIMEOUTS, ...deps.timeouts }, token: identity.token,
+    onFailure: (error, failed) => {
+      const { req, res, to } = failed;
+      const answer = () => { answers.failure({ ...failed, page: wantsHtml(req.headers.accept) }, error); };
+      secondChance(error, { req, container: to.container, answer, again: () => { server.again(req, res); } });
+    },
+    onUpgradeFailure: (error, { req, socket, head, to, requestId }) => {
+      const answer = () => { answers.upgradeFailure(error, socket, requestId); };
+      secondChance(error, { req, container: to.container, answer, again: () => { server.upgradeAgain(req, socket, head); } });
+    },
   });
   const hold = createHold({
     visits, answers, streams, clock, limits: { navigationMs: settings.hold.navigation, requestMs: settings.hold.request, most: MOST_HELD },
-    urlOf: (label, projectHost, path) => urls.at(`${label}.${projectHost}`, path),
+    urlOf: urls.preview,
+  });
+  const listImages = createListImages({ engine, ...stores, instances, sources });
+  const removeImage = createRemoveImage({ engine, ...stores, builds, instances, routing, sources, log });
+  const deleteImagePreview = createDeleteImagePreview({ ...stores, builds, instances, routing, engine, removeImage, log });
+  const readServerFacts = createReadServerFacts({
+    machine, engine, loops, failures, ...stores, builds, instances, hold, routing, streams, sources, clock, connections: () => server.connections(),
+    limits: { queue: limits, held: MOST_HELD, sessions: MOST_SESSIONS, connections: MAX_CONNECTIONS },
   });
   const door = createDoor({ token: identity.token, urls });
+  const session = createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure });
   const web = createWeb({
-    projects, sources, hosts, urls, findPreview, openPreview, readStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
-    engine, templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
-    session: createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure }),
+    projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
+    listImages, removeImage, deleteImagePreview, readServerFacts, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
+    session,
   });
   const server = createServer({
-    listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, control: web,
+    listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, callers, checks, control: web,
+    shared: isShared ? createSharedHost({ hosts, readChoice: createReadChoice(session) }) : undefined,
     isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: hostInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS,
   });
-  const housekeeping = createHousekeeping({ projects, ...stores, adoptRunning, builds, findImage, instances, routing, forward, clock, log });
+  const housekeeping = createHousekeeping({ projects, ...stores, adoptRunning, builds, findImage, instances, routing, forward, clock, log, loops });
+  const watchEngine = createWatchEngine({ projects, ...stores, engine, instances, adoptRunning, clock, log, loops });
 
   const parts: Part[] = [
-    part({ stop: database.close }), ...sources.values(), followBranches, builds, part({ stop: instances.close }), part({ stop: forward.close }),
-    housekeeping, server, part({ stop: hold.close }), idle, part({ stop: streams.close }),
+    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), followBranches, builds, part({ stop: instances.close }), part({ stop: forward.close }),
+    housekeeping, watchEngine, server, part({ stop: hold.close }), idle, part({ stop: streams.close }),
   ];
   let started: Part[] = [];
   return {
@@ -156,9 +207,20 @@ function createStores({ database: { db }, clock }: AppDeps) {
   };
 }
 
-/** Something that only needs to be ended. */
-function part({ stop }: { stop: () => void | Promise<void> }): Part {
-  return { start: () => Promise.resolve(), stop: async () => { await stop(); } };
+/** Parts that do not know each other start together; all that began are ended. */
+function together(parts: readonly Part[]): Part {
+  return {
+    start: async () => {
+      const results = await Promise.allSettled(parts.map((each) => each.start()));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    },
+    stop: async () => { await Promise.all(parts.map((each) => each.stop())); },
+  };
+}
+
+/** Something that needs no more than to be ended, and perhaps to be warmed. */
+function part({ start = () => undefined, stop }: { start?: () => void; stop: () => void | Promise<void> }): Part {
+  return { start: () => { start(); return Promise.resolve(); }, stop: async () => { await stop(); } };
 }
 
 const wantsHtml = (accept: string | undefined): boolean => /\btext\/html\b/i.test(accept ?? '');

@@ -21,12 +21,13 @@ export interface Config {
   readonly projects: readonly Project[];
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
-  /** What was configured although nothing acts on it in this version, one sentence each. */
+  /** What whoever configured it should know, one sentence each: what does nothing in this version, what is less safe. */
   readonly notes: readonly string[];
   /** Of the surroundings: for git's children and for finding the engine. */
   readonly surroundings: { readonly path: string; readonly home: string; readonly dockerHost: string | undefined };
 }
 
+const SHARED_ORIGIN = 'routing: session puts applications and the control plane on one origin: a script of a preview can do what its visitor may do';
 const DEFAULT_FILE = 'slipway.yaml';
 
 /**
@@ -48,7 +49,7 @@ export function loadConfig(repository: string | undefined, flags: Flags, env: En
   if (parsed.success) faults.push(...doorFaults(settings), ...hostFaults(settings, projects));
   if (faults.length > 0) throw new ConfigFaults(faults);
   return {
-    settings, projects, trustedProxies: settings.trustedProxies, notes: notesOf(file, given.originOf),
+    settings, projects, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],
     stateDir: resolve(settings.stateDir ?? join(nonEmpty(env.XDG_STATE_HOME) ?? join(env.HOME ?? homedir(), '.local', 'state'), 'slipway')),
     surroundings: { path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin', home: env.HOME ?? homedir(), dockerHost: env.DOCKER_HOST },
   };

@@ -20,7 +20,7 @@ async function serve(config: Config): Promise<void> {
   const log = createLog({ level: settings.logLevel, file: join(stateDir, 'logs', 'server.log'), console: true });
   const database = await openDatabase({ folder: stateDir, clock, log });
   const engine = createDockerEngine({ instance: identity.instance, search: surroundings, clock, log, networkPool: NETWORK_POOL });
-  const app = createApp({ config, identity, database, engine, clock, log, views: VIEWS, networkPool: NETWORK_POOL });
+  const app = createApp({ config, identity, database, engine, clock, log, runtime: process, views: VIEWS, networkPool: NETWORK_POOL });
   stopOnSignals(app.stop, log.close);
   try {
     await app.start();

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The demo, from nothing: an engine, a base image, a sample repository, and Slipway serving it.
+ * The demo, from nothing: an engine, a base image, two sample repositories, and Slipway serving them.
  * Arguments are passed on to `slipway serve`, such as `--port 4000`. All it writes is below `.demo/`.
  */
 import { execFile, spawn } from 'node:child_process';
@@ -15,24 +15,32 @@ import { isStarted, runScript } from '../find-engine.mjs';
 const run = promisify(execFile);
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const REPOSITORY = '.demo/shop';
+const CONFIG = 'docker/demo/slipway.yaml';
+/** As in the configuration. */
+const SAMPLES = ['shop', 'journal'];
 const STATE = '.demo/state';
 /** Relative, since a socket's path may have about a hundred bytes only. */
 const LOCK = '.demo/running.sock';
 const SAME_KEYSTROKE_MS = 1_000;
 const DEFAULT_PORT = '3000';
 
+/** Host in front of `localhost`, path, meaning. */
 const TOUR = [
-  ['', 'the project and its branches'],
-  ['?branch=main', 'a branch'],
-  ['?branch=feature/cart', 'another one, with a page of its own'],
-  ['live?branch=realtime', 'server-sent events and a WebSocket'],
-  ['?branch=slow/build', 'a build whose log grows while you watch'],
-  ['?branch=docs/readme-only', 'nothing to build: the same image as main'],
-  ['?branch=broken/build', 'a build that fails'],
-  ['?branch=broken/crash', 'an application that exits'],
-  ['?branch=broken/wrong-port', 'an application on another port'],
-  ['?branch=broken/never-listens', 'an application that never listens'],
+  ['', '', 'both projects'],
+  ['shop.', '', 'one of them and its branches'],
+  ['', '?branch=main', 'a branch, found in the project that has it'],
+  ['shop.', '?branch=feature/cart', 'another one, with a page of its own'],
+  ['shop.', 'live?branch=realtime', 'server-sent events and a WebSocket'],
+  ['shop.', 'env?branch=main&env=black-friday', 'the same commit in an environment'],
+  ['journal.', '?branch=trunk', 'a branch of the other project'],
+  ['shop.', '?branch=slow/build', 'a build whose log grows while you watch'],
+  ['shop.', '?branch=docs/readme-only', 'nothing to build: the same image as main'],
+  ['shop.', '?branch=broken/build', 'a build that fails'],
+  ['shop.', '?branch=broken/crash', 'an application that exits'],
+  ['shop.', '?branch=broken/wrong-port', 'an application on another port'],
+  ['shop.', '?branch=broken/never-listens', 'an application that never listens'],
+  ['', 'localimages', 'the images there are'],
+  ['', 'debug', 'the machine, the engine and the server itself'],
 ];
 
 /** Runs a step with its output shown. @throws Error with `whatFailed` unless it exits with 0 */
@@ -80,7 +88,7 @@ function portIn(args) {
 }
 
 function printTour(port) {
-  const urls = TOUR.map(([path, meaning]) => [`http://localhost:${port}/${path}`, meaning]);
+  const urls = TOUR.map(([host, path, meaning]) => [`http://${host}localhost:${port}/${path}`, meaning]);
   const width = Math.max(...urls.map(([url]) => url.length));
   console.log(`\nTo try:\n${urls.map(([url, meaning]) => `  ${url.padEnd(width)}  ${meaning}`).join('\n')}\n`);
 }
@@ -89,7 +97,7 @@ function printTour(port) {
 function serve(args) {
   return new Promise((resolve, reject) => {
     // In a process group of its own: Ctrl-C comes from the terminal, and from npm once more, but reaches it once.
-    const child = spawn(process.execPath, ['dist/main.js', 'serve', REPOSITORY, '--state-dir', STATE, ...args], { stdio: 'inherit', detached: true });
+    const child = spawn(process.execPath, ['dist/main.js', 'serve', '--config', CONFIG, '--state-dir', STATE, ...args], { stdio: 'inherit', detached: true });
     let lastPassed = -Infinity;
     const pass = (signal) => {
       if (performance.now() - lastPassed < SAME_KEYSTROKE_MS) return;
@@ -108,7 +116,7 @@ async function main(args) {
   try {
     await show('bash', ['docker/ensure-engine.sh'], 'The demo needs a Docker engine.');
     await show(process.execPath, ['docker/base-image.mjs'], 'The demo needs its base image.');
-    await run(process.execPath, ['docker/demo/sample-repository.mjs', REPOSITORY]);
+    for (const sample of SAMPLES) await run(process.execPath, ['docker/demo/sample-repository.mjs', `.demo/${sample}`, sample]);
     printTour(portIn(args));
     process.exitCode = await serve(args);
   } finally {

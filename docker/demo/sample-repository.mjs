@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes a sample repository: `node docker/demo/sample-repository.mjs <dir>`. Author, dates and contents are fixed,
+ * Makes a sample repository: `node docker/demo/sample-repository.mjs <dir> [shop|journal]`. Author, dates and contents are fixed,
  * so its hashes are the same everywhere. A complete one is left alone. Prints `{ path, branches, tags }`: name → commit.
  */
 import { execFile } from 'node:child_process';
@@ -42,7 +42,7 @@ const PERSONAL_README = '# Sample shop\n\nOnly this file differs from the main b
  * One commit each. `onto` is the branch that a new one continues; `files` are path → text, or null for one that goes;
  * `look` is what differs from the application's own `look.json`.
  */
-const COMMITS = [
+const SHOP = [
   { branch: 'main', message: 'Open the shop', app: true, look: { text: 'The shop as it first opened.' }, tag: 'v1.0' },
   { branch: 'main', message: 'Say what the main branch is', look: {} },
   { branch: 'feature/cart', onto: 'main', message: 'Add a page for the cart', files: { 'extra.mjs': CART } },
@@ -79,6 +79,14 @@ const COMMITS = [
     branch, onto: 'main', message: `Try the name ${branch}`, look: { branch, text: 'A branch with an odd name.', colour: '#7a4b0b' },
   })),
 ];
+
+/** A second project, whose branches have other names, so that each is found without naming its project. */
+const JOURNAL_LOOK = { branch: 'trunk', title: 'Sample journal', text: 'Another repository on the same server.', colour: '#5b3fa0', featured: { path: '/env', label: 'See its environment' } };
+const JOURNAL = [
+  { branch: 'trunk', message: 'Begin the journal', app: true, look: JOURNAL_LOOK },
+  { branch: 'draft/spring', onto: 'trunk', message: 'Draft the spring issue', look: { ...JOURNAL_LOOK, branch: 'draft/spring', text: 'The spring issue, not yet out.', colour: '#2f7d32' } },
+];
+const SAMPLES = { shop: SHOP, journal: JOURNAL };
 
 /** Runs git without a shell. @returns what it printed */
 function git(folder, args, input = '') {
@@ -119,15 +127,15 @@ function commitText({ branch, onto, message, tag }, files, number) {
 }
 
 /** Builds it aside and moves it into place, so that what is there is always complete. */
-async function createRepository(folder) {
+async function createRepository(folder, commits) {
   await mkdir(dirname(folder), { recursive: true });
   const aside = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`));
   try {
     const app = await readApp();
-    const stream = COMMITS.map((commit, number) => commitText(commit, filesOf(commit, app), number)).join('');
-    await git(aside, ['-c', 'init.defaultBranch=main', 'init', '--quiet', '--template=']);
+    const stream = commits.map((commit, number) => commitText(commit, filesOf(commit, app), number)).join('');
+    await git(aside, ['-c', `init.defaultBranch=${commits[0].branch}`, 'init', '--quiet', '--template=']);
     await git(aside, ['fast-import', '--quiet'], stream);
-    await git(aside, ['reset', '--hard', '--quiet', 'main']);
+    await git(aside, ['reset', '--hard', '--quiet', commits[0].branch]);
     await chmod(aside, 0o755);
     await rename(aside, folder);
   } catch (error) {
@@ -152,13 +160,14 @@ async function isEmpty(folder) {
   return !existsSync(folder) || (await readdir(folder)).length === 0;
 }
 
-async function main([folder]) {
-  if (!folder) throw new Error('Say where: node docker/demo/sample-repository.mjs <dir>');
+async function main([folder, sample = 'shop']) {
+  const commits = SAMPLES[sample];
+  if (!folder || !commits) throw new Error('Say where: node docker/demo/sample-repository.mjs <dir> [shop|journal]');
   const path = resolve(folder);
-  if (await isEmpty(path)) await createRepository(path);
+  if (await isEmpty(path)) await createRepository(path, commits);
   else if (!existsSync(join(path, '.git'))) throw new Error(`${path} is something else. Name a folder that is empty or does not exist.`);
   const [branches, tags] = [await listRefs(path, 'refs/heads'), await listRefs(path, 'refs/tags')];
-  const missing = COMMITS.find(({ branch }) => !(branch in branches));
+  const missing = commits.find(({ branch }) => !(branch in branches));
   if (missing) throw new Error(`${path} is a repository without the branch ${missing.branch}. Remove the folder to have it made again.`);
   console.log(JSON.stringify({ path, branches, tags }, null, 2));
 }

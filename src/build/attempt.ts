@@ -1,31 +1,32 @@
 import { AppError, toAppError } from '../domain/errors.js';
-import { resolveArgs, type Build } from '../domain/build.js';
+import { isPull, resolveArgs, type Build, type PullRecipe, type Recipe } from '../domain/build.js';
 import type { ImageId } from '../domain/ids.js';
+import { nameOfReference, parseImageReference } from '../domain/image-reference.js';
 import type { ContainerEngine } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { BuildLogs, BuildLogWriter } from './log.js';
 import type { BuildContext, OpenContext } from './wanted.js';
 
 export interface AttemptDeps {
-  readonly engine: Pick<ContainerEngine, 'build'>;
+  readonly engine: Pick<ContainerEngine, 'build' | 'pull'>;
   readonly logs: Pick<BuildLogs, 'open'>;
   readonly clock: Clock;
   readonly limits: { readonly timeoutMs: number; readonly silenceMs: number };
 }
 
 /**
- * Makes the image of one build and writes its log from the first line to the verdict.
+ * Makes or pulls the image of one build and writes its log from the first line to the verdict.
  *
- * @throws AppError why there is no image: `build_failed`, `build_timeout`, or the abort's own reason
+ * @throws AppError why there is no image: `build_failed`, `build_timeout`, those of a pull, or the abort's own reason
  */
 export async function attemptBuild(build: Build, openContext: OpenContext, deps: AttemptDeps & { signal: AbortSignal }): Promise<ImageId> {
   const log = deps.logs.open(build.id);
   const startedAt = deps.clock.monotonic();
   const seconds = () => ((deps.clock.monotonic() - startedAt) / 1000).toFixed(1);
   try {
-    log.write(`build ${build.id} of commit ${build.commit} (build key ${build.key.slice(0, 12)})${build.noCache ? ', without cache' : ''}`);
-    const image = await withinLimits(deps, (signal, onLine) => make(build, { openContext, log, onLine, signal, engine: deps.engine }));
-    log.write(`built ${image} in ${seconds()} s`);
+    log.write(titleOf(build));
+    const image = await withinLimits(build, deps, (signal, onLine) => make(build, { openContext, log, onLine, signal, engine: deps.engine }));
+    log.write(`${isPull(build.recipe) ? 'pulled as' : 'built'} ${image} in ${seconds()} s`);
     return image;
   } catch (thrown) {
     const error = toAppError(thrown);
@@ -38,15 +39,31 @@ export async function attemptBuild(build: Build, openContext: OpenContext, deps:
 
 const VERDICT: Readonly<Record<string, string>> = { build_timeout: 'timed out', build_cancelled: 'cancelled', build_replaced: 'cancelled', shutting_down: 'interrupted' };
 
+const titleOf = ({ id, commit, key, recipe, noCache }: Build): string => (isPull(recipe)
+  ? `pull ${id} of ${recipe.image}`
+  : `build ${id} of commit ${commit ?? 'none'} (build key ${key.slice(0, 12)})${noCache ? ', without cache' : ''}`);
+
 interface Making {
   readonly openContext: OpenContext;
   readonly log: BuildLogWriter;
   readonly onLine: () => void;
   readonly signal: AbortSignal;
-  readonly engine: Pick<ContainerEngine, 'build'>;
+  readonly engine: Pick<ContainerEngine, 'build' | 'pull'>;
 }
 
-async function make(build: Build, { openContext, log, onLine, signal, engine }: Making): Promise<ImageId> {
+function make(build: Build, making: Making): Promise<ImageId> {
+  const { recipe } = build;
+  return isPull(recipe) ? pullImage({ ...build, recipe }, making) : buildImage({ ...build, recipe }, making);
+}
+
+function pullImage(build: Build & { readonly recipe: PullRecipe }, { log, onLine, signal, engine }: Making): Promise<ImageId> {
+  const { project, id, key, recipe: { image, labels } } = build;
+  return engine.pull({
+    project, build: id, key, reference: parseImageReference(image), labels, tags: tagsOf(build), onLine: (line) => { log.write(line); onLine(); },
+  }, signal);
+}
+
+async function buildImage(build: Build & { readonly recipe: Recipe }, { openContext, log, onLine, signal, engine }: Making): Promise<ImageId> {
   const { stream, notes } = await unlessAborted(openContext, signal);
   for (const note of notes) log.write(note);
   try {
@@ -72,27 +89,29 @@ async function unlessAborted(openContext: OpenContext, signal: AbortSignal): Pro
   });
 }
 
-/** One tag for people, by commit, and one by key that a dependent's `FROM` can name. */
-export function tagsOf({ project, commit, key }: Pick<Build, 'project' | 'commit' | 'key'>): readonly string[] {
-  return [`slipway/${project}:${commit}`, `slipway/${project}:${key.slice(0, 32)}`];
+/** One tag for people, by commit or by the image's own name, and one by key that a dependent's `FROM` can name. */
+export function tagsOf({ project, commit, key, recipe }: Pick<Build, 'project' | 'commit' | 'key' | 'recipe'>): readonly string[] {
+  const name = isPull(recipe) ? nameOfReference(parseImageReference(recipe.image), null) : commit;
+  return [...(name === null ? [] : [`slipway/${project}:${name}`]), `slipway/${project}:${key.slice(0, 32)}`];
 }
 
 /** Aborts work that takes too long or prints nothing for too long; the slot is free once the work has ended. */
-async function withinLimits<T>(deps: AttemptDeps & { signal: AbortSignal }, work: (signal: AbortSignal, onLine: () => void) => Promise<T>): Promise<T> {
+async function withinLimits<T>({ recipe }: Build, deps: AttemptDeps & { signal: AbortSignal }, work: (signal: AbortSignal, onLine: () => void) => Promise<T>): Promise<T> {
   const { clock, limits } = deps;
   const over = new AbortController();
   const done = new AbortController();
   let lastLineAt = clock.monotonic();
-  const give = (message: string) => { over.abort(new AppError('build_timeout', message)); };
+  const [code, what] = isPull(recipe) ? ['pull_failed', 'pull'] as const : ['build_timeout', 'build'] as const;
+  const give = (message: string) => { over.abort(new AppError(code, message)); };
   const watchWhole = async () => {
     await clock.sleep(limits.timeoutMs, done.signal);
-    if (!done.signal.aborted) give(`The build took longer than ${limits.timeoutMs / 1000} s.`);
+    if (!done.signal.aborted) give(`The ${what} took longer than ${limits.timeoutMs / 1000} s.`);
   };
   const watchSilence = async () => {
     for (let left = limits.silenceMs; left > 0 && !done.signal.aborted; left = lastLineAt + limits.silenceMs - clock.monotonic()) {
       await clock.sleep(left, done.signal);
     }
-    if (!done.signal.aborted) give(`The build printed nothing for ${limits.silenceMs / 1000} s.`);
+    if (!done.signal.aborted) give(`The ${what} printed nothing for ${limits.silenceMs / 1000} s.`);
   };
   void watchWhole();
   void watchSilence();

@@ -1,4 +1,4 @@
-import { isActive, type Build } from '../domain/build.js';
+import { isActive, isPull, type Build } from '../domain/build.js';
 import { AppError, isPassing, toAppError } from '../domain/errors.js';
 import type { BuildId, BuildKey, ProjectName } from '../domain/ids.js';
 import type { ContainerEngine } from '../engine/port.js';
@@ -16,7 +16,7 @@ import { createReuse } from './reuse.js';
 import type { BuildWanted, BuiltImage, OpenContext } from './wanted.js';
 
 export interface BuildsDeps extends AttemptDeps {
-  readonly engine: Pick<ContainerEngine, 'build' | 'image' | 'images' | 'tagImage'>;
+  readonly engine: Pick<ContainerEngine, 'build' | 'pull' | 'image' | 'images' | 'tagImage'>;
   readonly store: BuildStore;
   readonly images: ImageStore;
   readonly logs: BuildLogs;
@@ -25,13 +25,13 @@ export interface BuildsDeps extends AttemptDeps {
 }
 
 export interface EnsureOptions {
-  /** Build without cache although an image may be there. */
+  /** Build without cache, or pull, although an image may be there. */
   readonly anew?: boolean;
   /** Try again although the last build of the key failed. */
   readonly retry?: boolean;
 }
 
-/** One build per key however many ask; an image that is there is never built again. */
+/** One build or pull per key however many ask; an image that is there is neither built nor pulled again. */
 export interface Builds extends Part {
   /** Finds the key's image, or joins or begins its build. @throws AppError of an earlier build that failed, `queue_full` */
   begin(wanted: BuildWanted, options?: EnsureOptions): Promise<BegunBuild>;
@@ -39,6 +39,8 @@ export interface Builds extends Part {
   resume(build: Build, openContext: OpenContext): Promise<void>;
   /** Ends a waiting or running build. @throws AppError `unknown_build`, `build_not_active` */
   cancel(id: BuildId): Promise<void>;
+  /** Runs work while nobody finds the key's image or begins its build: who wants it meanwhile waits. */
+  alone<T>(project: ProjectName, key: BuildKey, work: () => Promise<T>): Promise<T>;
   /** The waiting or running build of a key. */
   activeOf(project: ProjectName, key: BuildKey): Build | undefined;
   /** Where a waiting or running build stands; undefined for any other. */
@@ -61,6 +63,8 @@ interface ActiveBuild {
 }
 
 const MAX_ATTEMPTS = 2;
+/** A registry may have the image, or answer, a moment later; whoever reloads all the time is still not a reason to ask it all the time. */
+const PULL_FAILURE_HOLDS_MS = 10_000;
 const ENDED_BY_US: ReadonlySet<string> = new Set(['build_cancelled', 'build_replaced']);
 
 const slotOf = ({ project, key }: Pick<Build, 'project' | 'key'>) => `${project}:${key}`;
@@ -88,7 +92,7 @@ export function createBuilds(deps: BuildsDeps): Builds {
     const image = await attemptBuild(entry.build, openContext, { ...deps, signal: entry.cancelling.signal });
     await images.put({ id: image, project: entry.build.project, key: entry.build.key, build: entry.build.id });
     const finishedAt = clock.now();
-    estimate.took(entry.build.project, finishedAt - startedAt);
+    if (!isPull(entry.build.recipe)) estimate.took(entry.build.project, finishedAt - startedAt);
     return { image, build: await change(entry, { status: 'succeeded', finishedAt, image }) };
   };
 
@@ -121,7 +125,8 @@ export function createBuilds(deps: BuildsDeps): Builds {
 
   const admit = async (wanted: BuildWanted, { anew = false, retry = false }: EnsureOptions): Promise<BegunBuild> => {
     const current = active.get(slotOf(wanted));
-    if (current && (!anew || current.build.noCache)) return current;
+    // A pull that waits or runs brings what the registry has now.
+    if (current && (!anew || current.build.noCache || isPull(wanted.recipe))) return current;
     if (current) await end(current, new AppError('build_replaced', 'A build without cache takes its place.'));
     if (!anew) {
       const built = await findImage(wanted);
@@ -137,13 +142,16 @@ export function createBuilds(deps: BuildsDeps): Builds {
     queue.assertRoom();
     await learnDurations(wanted.project);
     const { project, commit, key, recipe, trigger } = wanted;
-    return enqueue(await store.add({ project, commit, key, recipe, trigger, noCache, attempt: 1 }), wanted.openContext);
+    return enqueue(await store.add({ project, commit, key, recipe, trigger, noCache: (noCache || wanted.cache === false) && !isPull(recipe), attempt: 1 }), wanted.openContext);
   };
 
-  const assertNotFailed = async ({ project, key }: BuildWanted) => {
+  const assertNotFailed = async ({ project, key, recipe }: BuildWanted) => {
     const latest = await store.latestOfKey(project, key);
-    if (!latest?.error || isActive(latest) || isPassing(latest.error.code)) return;
-    throw new AppError(latest.error.code, latest.error.message);
+    if (!latest?.error || isActive(latest)) return;
+    const { code, message } = latest.error;
+    const leftMs = PULL_FAILURE_HOLDS_MS - Math.abs(clock.now() - (latest.finishedAt ?? 0));
+    if (isPull(recipe) ? leftMs <= 0 : isPassing(code)) return;
+    throw new AppError(code, message, isPull(recipe) ? { details: { retryAfterSeconds: Math.ceil(leftMs / 1_000) } } : {});
   };
 
   const end = async (entry: ActiveBuild, reason: AppError) => {
@@ -170,6 +178,7 @@ export function createBuilds(deps: BuildsDeps): Builds {
       const known = await store.find(id);
       throw known ? new AppError('build_not_active', `The build ${id} is ${known.status}.`) : new AppError('unknown_build', `There is no build ${id}.`);
     },
+    alone: (project, key, work) => turns.take(slotOf({ project, key }), work),
     activeOf: (project, key) => active.get(slotOf({ project, key }))?.build,
     place: (id) => {
       const entry = [...active.values()].find(({ build }) => build.id === id);

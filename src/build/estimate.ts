@@ -1,4 +1,4 @@
-import type { Build } from '../domain/build.js';
+import { isPull, type Build } from '../domain/build.js';
 import type { ProjectName } from '../domain/ids.js';
 import type { Clock } from '../kernel/clock.js';
 
@@ -6,7 +6,7 @@ import type { Clock } from '../kernel/clock.js';
 export interface QueuePlace {
   /** 1 is next; 0 is running. */
   readonly position: number;
-  /** Seconds until it is done, from the median of the last ten; null while nothing was built. */
+  /** Seconds until it is done, from the median of the last ten; null while nothing was built, and for a pull. */
   readonly etaSeconds: number | null;
 }
 
@@ -26,8 +26,8 @@ export function createEstimate({ clock, concurrency }: { clock: Clock; concurren
   return {
     took: (project, ms) => { durations.set(project, [ms, ...(durations.get(project) ?? [])].slice(0, REMEMBERED)); },
     knows: (project) => durations.has(project),
-    place: ({ project, startedAt }, position) => {
-      const typical = median(durations.get(project) ?? []);
+    place: ({ project, startedAt, recipe }, position) => {
+      const typical = isPull(recipe) ? null : median(durations.get(project) ?? []);
       if (typical === null) return { position, etaSeconds: null };
       const elapsed = startedAt === null ? 0 : Math.max(0, clock.now() - startedAt);
       const left = Math.max(1_000, typical * (1 + Math.ceil(position / concurrency)) - elapsed);

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Build, BuildTrigger, Recipe } from '../domain/build.js';
+import type { Build, BuildTrigger, PullRecipe, Recipe } from '../domain/build.js';
 import type { BuildKey, CommitHash, ImageId, ProjectName } from '../domain/ids.js';
 
 /** What Docker receives, opened only once the build's turn has come. */
@@ -10,13 +10,17 @@ export interface BuildContext {
 }
 export type OpenContext = () => Promise<BuildContext>;
 
-/** A key whose image is wanted, with all that making it would need. */
+/** A key whose image is wanted, with all that making or pulling it would need. */
 export interface BuildWanted {
   readonly project: ProjectName;
-  readonly commit: CommitHash;
+  /** Null for a pull. */
+  readonly commit: CommitHash | null;
   readonly key: BuildKey;
-  readonly recipe: Recipe;
+  readonly recipe: Recipe | PullRecipe;
   readonly trigger: BuildTrigger;
+  /** False lets no layer come from the cache; default true. */
+  readonly cache?: boolean;
+  /** Not asked for a pull. */
   readonly openContext: OpenContext;
 }
 

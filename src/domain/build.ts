@@ -16,21 +16,33 @@ export interface Recipe {
   readonly dependencies: Readonly<Record<string, ImageId>>;
 }
 
+/** An image that is fetched from its registry instead of made. */
+export interface PullRecipe {
+  /** The reference, as `parseImageReference` writes it. */
+  readonly image: string;
+  /** Labels that it must carry. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Whether the image comes from a registry. */
+export const isPull = (recipe: Recipe | PullRecipe): recipe is PullRecipe => 'image' in recipe;
+
 /** The build arguments with the commit in its place. */
-export function resolveArgs({ args }: Pick<Recipe, 'args'>, commit: CommitHash): Record<string, string> {
-  return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, value.replaceAll('{commit}', commit)]));
+export function resolveArgs({ args }: Pick<Recipe, 'args'>, commit: CommitHash | null): Record<string, string> {
+  return Object.fromEntries(Object.entries(args).map(([name, value]) => [name, value.replaceAll('{commit}', commit ?? '')]));
 }
 
 export type BuildStatus = 'queued' | 'building' | 'succeeded' | 'reused' | 'failed' | 'cancelled' | 'interrupted';
 export type BuildTrigger = 'open' | 'reset' | 'follow' | 'resume' | 'api';
 
-/** One attempt to make an image. Times are milliseconds since the epoch. */
+/** One attempt to make an image, or to pull it. Times are milliseconds since the epoch. */
 export interface Build {
   readonly id: BuildId;
   readonly project: ProjectName;
-  readonly commit: CommitHash;
+  /** Null for a pull. */
+  readonly commit: CommitHash | null;
   readonly key: BuildKey;
-  readonly recipe: Recipe;
+  readonly recipe: Recipe | PullRecipe;
   readonly status: BuildStatus;
   readonly trigger: BuildTrigger;
   /** True when no layer may come from the cache. */

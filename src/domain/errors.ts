@@ -13,15 +13,22 @@ export const ERRORS = {
   missing_token: { status: 401, title: 'A token is needed', remedy: 'Send Authorization: Bearer with the token from the state directory.' },
   cross_site: { status: 403, title: 'Refused', remedy: 'Open the page on this server and press the button there.' },
   from_preview_network: { status: 403, title: 'Refused', remedy: 'A preview may not use the control plane.' },
+  image_not_allowed: { status: 403, title: 'This image may not run here', remedy: 'Use an image from a registry and with the labels that the project’s configuration names under images.' },
   unknown_ref: { status: 404, title: 'No such branch or tag', remedy: 'Check the spelling, or push the branch and try again.' },
   commit_not_found: { status: 404, title: 'No such commit', remedy: 'Push the commit on a branch or a tag and try again.' },
   unknown_environment: { status: 404, title: 'No such environment', remedy: 'Leave env away, or name one that is configured.' },
+  image_not_found: { status: 404, title: 'No such image', remedy: 'Check the name and the tag, push the image to its registry and try again.' },
+  unknown_project: { status: 404, title: 'No such project', remedy: 'Use the host of a project, or add project=NAME.' },
   unknown_build: { status: 404, title: 'No such build', remedy: 'Go to the project page for the builds there are.' },
   unknown_preview: { status: 404, title: 'No such preview', remedy: 'Go to the project page for the previews there are.' },
+  unknown_image: { status: 404, title: 'No such image', remedy: 'Go to the list of images for those there are.' },
+  preview_not_chosen: { status: 404, title: 'No preview chosen', remedy: 'Open /__slipway/ in a browser, or any path with ?branch=NAME.' },
   not_found: { status: 404, title: 'Nothing here', remedy: 'Go to the project page.' },
   method_not_allowed: { status: 405, title: 'Method not allowed', remedy: 'Use a method named in Allow.' },
   request_timeout: { status: 408, title: 'The request took too long', remedy: 'Send it again.' },
   ambiguous_hash: { status: 409, title: 'More than one commit', remedy: 'Give more digits.' },
+  image_in_use: { status: 409, title: 'The image is in use', remedy: 'Delete it when nothing needs it any more.' },
+  ambiguous_project: { status: 409, title: 'More than one project', remedy: 'Use the host of the project that is meant.' },
   build_not_active: { status: 409, title: 'Nothing to cancel', remedy: 'Only a queued or running build can be cancelled.' },
   too_large: { status: 413, title: 'Too large', remedy: 'Send less.' },
   unknown_host: { status: 421, title: 'Unknown host', remedy: 'Use the URL this server is configured with.' },
@@ -33,8 +40,9 @@ export const ERRORS = {
   unsafe_dockerfile: { status: 424, title: 'Unusable Dockerfile', remedy: 'Make it a file inside the build context.' },
   tree_too_large: { status: 424, title: 'Too many files', remedy: 'Exclude files in .dockerignore or split the repository.' },
   unsupported_path: { status: 424, title: 'Unusable file name', remedy: 'Rename the file so that its name is UTF-8.' },
+  pull_failed: { status: 424, title: 'The image could not be pulled', remedy: 'Read the log, put the image in its registry right, or pull it again.' },
   too_many_requests: { status: 429, title: 'Too many requests', remedy: 'Wait as long as Retry-After says.' },
-  header_too_large: { status: 431, title: 'The request header is too large', remedy: 'Delete the cookies of this site and try again.' },
+  header_too_large: { status: 431, title: 'The request header is too large', remedy: 'Send fewer or smaller header lines. In a browser, delete the cookies of this site (the icon left of the address, then “Cookies and site data”) and load the page again.' },
   internal: { status: 500, title: 'Something went wrong', remedy: 'Try again; the application log names the request id.' },
   crashed: { status: 502, title: 'The application stopped', remedy: 'Read its last lines, correct the branch, or start it again.' },
   start_failed: { status: 502, title: 'The application could not be started', remedy: 'Correct the image’s command, or start it again.' },
@@ -45,6 +53,7 @@ export const ERRORS = {
   too_busy: { status: 503, title: 'Too busy', remedy: 'Try again after Retry-After seconds.' },
   disk_low: { status: 503, title: 'The disk is nearly full', remedy: 'Remove images that are no longer needed.' },
   git_unreachable: { status: 503, title: 'The repository cannot be reached', remedy: 'Check the address, the network and the credentials.' },
+  registry_unreachable: { status: 503, title: 'The registry cannot be reached', remedy: 'Check its address and the network, and try again after Retry-After seconds.' },
   build_replaced: { status: 503, title: 'The build was replaced', remedy: 'Wait for the one that took its place.' },
   engine_unavailable: { status: 503, title: 'The container engine does not answer', remedy: 'Start Docker, or set DOCKER_HOST.' },
   engine_timeout: { status: 503, title: 'The container engine takes too long', remedy: 'Try again; restart Docker if it stays so.' },
@@ -64,6 +73,8 @@ export interface ErrorDetails {
   readonly nearest?: readonly string[];
   /** Commits that an ambiguous hash could mean. */
   readonly candidates?: readonly string[];
+  /** Names of the projects that could be meant. */
+  readonly projects?: readonly string[];
   /** The last lines of the build or of the application. */
   readonly lastLines?: readonly string[];
   /** Seconds after which trying again makes sense. */

@@ -26,7 +26,8 @@ export interface Release {
   readonly route: RouteId;
   readonly build: BuildId | null;
   readonly image: ImageId;
-  readonly commit: CommitHash;
+  /** Null when the image was pulled. */
+  readonly commit: CommitHash | null;
   readonly key: BuildKey;
   readonly config: RunConfig;
   readonly configHash: string;

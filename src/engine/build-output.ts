@@ -2,6 +2,7 @@ import { parseImageId } from '../domain/ids.js';
 import type { ImageId } from '../domain/ids.js';
 import { createBuildSteps } from './build-steps.js';
 import { decodeTrace } from './buildkit-trace.js';
+import { createJsonLines, errorOf, isObject } from './json-lines.js';
 import { createLineCutter } from './line-cutter.js';
 
 /** How a build's stream ended. */
@@ -21,11 +22,7 @@ export interface BuildOutput {
   lookingFor(): string | undefined;
 }
 
-/** No engine writes longer ones; what does is not a build's stream. */
-const JSON_LINE_MAX = 4 * 1024 * 1024;
-
 export function createBuildOutput(onLine: (line: string) => void): BuildOutput {
-  const decoder = new TextDecoder();
   const steps = createBuildSteps(onLine);
   let from: string | undefined;
   const plain = createLineCutter((line) => {
@@ -34,7 +31,6 @@ export function createBuildOutput(onLine: (line: string) => void): BuildOutput {
     if (step !== undefined) from = /^FROM\s+(?:--\S+\s+)*(\S+)/i.exec(step)?.[1];
     onLine(line);
   });
-  let pending = '';
   let image: ImageId | undefined;
   let failure: string | undefined;
 
@@ -49,32 +45,15 @@ export function createBuildOutput(onLine: (line: string) => void): BuildOutput {
     else if (typeof message.status === 'string' && !hasProgress(message)) plain.push(statusLine(message));
   };
 
-  const readLine = (line: string) => {
-    if (line.trim() === '') return;
-    try {
-      const message: unknown = JSON.parse(line);
-      if (!isObject(message)) throw new SyntaxError('not an object');
-      read(message);
-    } catch (error) {
-      fail(`The engine's build output cannot be understood (${error instanceof Error ? error.message : String(error)}).`);
-    }
-  };
-
-  const feed = (text: string) => {
-    const lines = (pending + text).split('\n');
-    pending = lines.pop() ?? '';
-    lines.forEach(readLine);
-    if (pending.length <= JSON_LINE_MAX) return;
-    pending = '';
-    fail('The engine\'s build output cannot be understood (a line of more than 4 MiB).');
-  };
+  const lines = createJsonLines({
+    onObject: read,
+    onFault: (why) => { fail(`The engine's build output cannot be understood (${why}).`); },
+  });
 
   return {
-    push: (chunk) => { feed(decoder.decode(chunk, { stream: true })); },
+    push: lines.push,
     finish: () => {
-      feed(decoder.decode());
-      readLine(pending);
-      pending = '';
+      lines.finish();
       plain.finish();
       steps.finish();
       if (failure !== undefined) return { kind: 'failed', message: failure };
@@ -95,12 +74,6 @@ function explain(fault: string, from: string | undefined): string {
   return from === undefined ? own : missingBaseImage(from, own);
 }
 
-function errorOf({ error, errorDetail }: Record<string, unknown>): string | undefined {
-  if (isObject(errorDetail) && typeof errorDetail.message === 'string') return errorDetail.message;
-  if (typeof error === 'string') return error;
-  return error === undefined && errorDetail === undefined ? undefined : 'The engine reported an error without words.';
-}
-
 /** A pull sends thousands of these; its plain statuses say enough. */
 function hasProgress({ progressDetail }: Record<string, unknown>): boolean {
   return isObject(progressDetail) && progressDetail.current !== undefined;
@@ -109,6 +82,3 @@ function hasProgress({ progressDetail }: Record<string, unknown>): boolean {
 function statusLine({ id, status }: Record<string, unknown>): string {
   return `${typeof id === 'string' ? `${id}: ` : ''}${String(status)}\n`;
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -6,11 +6,14 @@ import { createBuilder } from './build.js';
 import { createEngineClient, DEFAULT_DEADLINES, toEngineError } from './client.js';
 import type { Deadlines } from './client.js';
 import { createContainers } from './containers.js';
+import { createEvents } from './events.js';
 import { createFactsReader } from './facts.js';
 import { createImages } from './images.js';
 import { createLife } from './life.js';
 import { createNetworks } from './network.js';
 import type { ContainerEngine } from './port.js';
+import { createProtections } from './protections.js';
+import { createPuller } from './pull.js';
 
 export interface DockerEngineDeps {
   /** Written on everything that is made; only what carries it is ever changed. */
@@ -38,6 +41,7 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
   const containers = createContainers({ client, instance, networks, publishes, deadlines, clock });
   const life = createLife({ client, containers, clock });
   const builder = async () => (await facts.current()).description.builder;
+  const pulls = createPuller({ client, instance, images, deadlines, clock });
   const builds = createBuilder({ client, instance, images, builder, deadlines, clock });
 
   /** What no verb expected leaves as an error of the table, and is worth a line in the log. */
@@ -54,7 +58,9 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
 
   return {
     describe: verb('describe', facts.describe),
+    protections: verb('protections', createProtections({ client, instance, deadlines })),
     build: verb('build', builds.build),
+    pull: verb('pull', pulls.pull),
     images: verb('images', images.list),
     image: verb('image', images.find),
     tagImage: verb('tagImage', images.tag),
@@ -68,5 +74,6 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
     waitForExit: verb('waitForExit', life.waitForExit),
     listeningPorts: verb('listeningPorts', life.listeningPorts),
     output: life.output,
+    watch: createEvents({ client, instance, networks, deadlines, clock, log }).watch,
   };
 }

@@ -2,7 +2,7 @@ import type Docker from 'dockerode';
 import { AppError } from '../domain/errors.js';
 import { parseImageId } from '../domain/ids.js';
 import type { ImageId, ProjectName } from '../domain/ids.js';
-import { accepting } from './client.js';
+import { accepting, refusalStatus } from './client.js';
 import type { Deadlines, EngineClient } from './client.js';
 import { LABEL, readImageOwner } from './labels.js';
 import type { Labels } from './labels.js';
@@ -13,10 +13,18 @@ export interface Images {
   readonly find: (id: ImageId) => Promise<EngineImage | undefined>;
   readonly tag: (id: ImageId, tag: string) => Promise<void>;
   readonly remove: (id: ImageId) => Promise<void>;
+  /** The engine's own answer for any image by its id or a name; undefined when there is none. */
+  readonly inspect: (idOrName: string) => Promise<Docker.ImageInspectInfo | undefined>;
+  /** Takes a name from an image; an image without a name goes. Nothing happens when nothing has it. */
+  readonly removeName: (name: string) => Promise<void>;
+  /** Images of ours that carry all of the labels. */
+  readonly labelled: (labels: Labels) => Promise<readonly EngineImage[]>;
   /** @throws AppError `build_failed` unless the image is there and carries the labels */
   readonly confirm: (id: ImageId, labels: Labels) => Promise<void>;
 }
 
+/** Some engines give a digest to everything that has a name. */
+const OWN_NAMES = 'slipway/';
 /** Inspections at a time; the engine serialises them anyway. */
 const PARALLEL = 8;
 
@@ -30,15 +38,21 @@ export function createImages({ client, deadlines: { read, remove } }: { client: 
     return image && readImage(image);
   };
 
-  const listOfProject = (project: ProjectName) => client.call({
-    what: 'list images', ms: read, again: true,
-    run: (docker) => docker.listImages({ filters: { label: [LABEL.key, `${LABEL.project}=${project}`] } }),
-  });
+  const findAll = async (label: readonly string[]): Promise<EngineImage[]> => {
+    const listed = await client.call({ what: 'list images', ms: read, again: true, run: (docker) => docker.listImages({ filters: { label: [...label] } }) });
+    const images: EngineImage[] = [];
+    const ids = listed.map((image) => parseImageId(image.Id));
+    for (let at = 0; at < ids.length; at += PARALLEL) {
+      const found = await Promise.all(ids.slice(at, at + PARALLEL).map(find));
+      images.push(...found.filter((image) => image !== undefined));
+    }
+    return images;
+  };
 
   /** By name only: by id, the engine refuses as soon as two names share the image. */
-  const removeName = (name: string) => accepting([404], client.call({
-    what: 'remove an image', ms: remove, run: (docker) => docker.getImage(name).remove(),
-  }));
+  const removeName = async (name: string) => {
+    await accepting([404], client.call({ what: 'remove an image', ms: remove, run: (docker) => docker.getImage(name).remove() }));
+  };
 
   const usersOf = (id: ImageId) => client.call({
     what: 'list containers', ms: read, again: true, run: (docker) => docker.listContainers({ all: true, filters: { ancestor: [id] } }),
@@ -46,13 +60,10 @@ export function createImages({ client, deadlines: { read, remove } }: { client: 
 
   return {
     find,
+    inspect, removeName,
+    labelled: (labels) => findAll(Object.entries(labels).map(([name, value]) => `${name}=${value}`)),
     list: async (project) => {
-      const images: EngineImage[] = [];
-      const ids = (await listOfProject(project)).map((image) => parseImageId(image.Id));
-      for (let at = 0; at < ids.length; at += PARALLEL) {
-        const found = await Promise.all(ids.slice(at, at + PARALLEL).map(find));
-        images.push(...found.filter((image) => image !== undefined));
-      }
+      const images = await findAll([LABEL.key, `${LABEL.project}=${project}`]);
       return images.filter((image) => image.project === project).sort((a, b) => b.createdAt - a.createdAt);
     },
     tag: async (id, tag) => {
@@ -66,8 +77,14 @@ export function createImages({ client, deadlines: { read, remove } }: { client: 
       if (users.length > 0) {
         throw new AppError('too_busy', `The image is used by ${users.length} container(s) and stays. Stop them first.`);
       }
-      for (const tag of image.tags) await removeName(tag);
-      await removeName(id);
+      try {
+        // A build that ended just now may have given the name to its own image.
+        for (const tag of image.tags) if ((await inspect(tag))?.Id === id) await removeName(tag);
+        await removeName(id);
+      } catch (error) {
+        if (refusalStatus(error) !== 409) throw error;
+        throw new AppError('too_busy', 'The image came into use while it was removed, and stays.', { cause: error });
+      }
     },
     confirm: async (id, labels) => {
       const own = (await inspect(id))?.Config.Labels ?? {};
@@ -90,6 +107,8 @@ function readImage(image: Docker.ImageInspectInfo): EngineImage | undefined {
     bytes: image.Size,
     createdAt: Date.parse(image.Created),
     exposedPorts: readExposedPorts(config?.ExposedPorts),
+    labels: config?.Labels ?? {},
+    inRegistry: [...(image.RepoDigests as string[] | null) ?? []].some((name) => !name.startsWith(OWN_NAMES)),
   };
 }
 

@@ -12,6 +12,7 @@ export const LABEL = {
   environment: 'slipway.environment',
   key: 'slipway.key',
   port: 'slipway.port',
+  pulled: 'slipway.pulled',
 } as const;
 
 export type Labels = Readonly<Record<string, string>>;
@@ -33,7 +34,7 @@ export function containerLabels(instance: InstanceId, spec: ContainerSpec): Labe
   return {
     [LABEL.instance]: instance,
     [LABEL.project]: spec.project,
-    [LABEL.commit]: spec.commit,
+    [LABEL.commit]: spec.commit ?? '',
     [LABEL.build]: spec.build ?? '',
     [LABEL.release]: String(spec.release),
     [LABEL.environment]: spec.environment ?? '',
@@ -59,7 +60,7 @@ export function readContainerOwner(instance: InstanceId, labels: Labels | null |
   if (labels?.[LABEL.instance] !== instance) return undefined;
   return attempt(() => ({
     project: parseProjectName(labels[LABEL.project] ?? ''),
-    commit: parseCommitHash(labels[LABEL.commit] ?? ''),
+    commit: labels[LABEL.commit] === '' ? null : parseCommitHash(labels[LABEL.commit] ?? '?'),
     release: readCount(labels[LABEL.release]) as ReleaseNumber,
     build: labels[LABEL.build] ? parseBuildId(labels[LABEL.build] ?? '') : null,
     environment: labels[LABEL.environment] ? parseEnvironmentName(labels[LABEL.environment] ?? '') : null,

@@ -8,10 +8,10 @@ export interface LineCutter {
 const LINE_MAX = 16 * 1024;
 
 /**
- * One call of `onLine` a line, without its end. A line keeps its first 16 KiB and says how much it lost, so that memory
- * stays bounded whatever comes. A carriage return starts the line again, as a terminal would show it.
+ * One call of `onLine` a line, without its end. A line keeps its first 16 KiB, or `maxBytes`, and says how much it lost, so
+ * that memory stays bounded whatever comes. A carriage return starts the line again, as a terminal would show it.
  */
-export function createLineCutter(onLine: (line: string) => void): LineCutter {
+export function createLineCutter(onLine: (line: string) => void, maxBytes: number = LINE_MAX): LineCutter {
   const decoder = new TextDecoder();
   let line = '';
   let bytes = 0;
@@ -28,16 +28,16 @@ export function createLineCutter(onLine: (line: string) => void): LineCutter {
     if (piece === '') return;
     if (returned) reset();
     const length = Buffer.byteLength(piece);
-    if (bytes + length <= LINE_MAX) {
+    if (bytes + length <= maxBytes) {
       line += piece;
       bytes += length;
       return;
     }
-    const kept = cutBytes(piece, LINE_MAX - bytes);
+    const kept = cutBytes(piece, maxBytes - bytes);
     line += kept;
     const keptBytes = Buffer.byteLength(kept);
     // Nothing more fits: a later character that would by chance must not follow a gap.
-    bytes = LINE_MAX;
+    bytes = maxBytes;
     omitted += length - keptBytes;
   };
   const feed = (text: string) => {

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
 import { AppError } from '../domain/errors.js';
+import { parseProjectName } from '../domain/ids.js';
 import type { InstanceId, ProjectName } from '../domain/ids.js';
 import { createSingleFlight } from '../kernel/single-flight.js';
 import { EngineRefusal, refusalStatus } from './client.js';
@@ -9,7 +10,7 @@ import { LABEL } from './labels.js';
 export interface Networks {
   /** The network's name; made once, however many ask at the same time. */
   readonly ensure: (project: ProjectName) => Promise<string>;
-  /** Lets the next `ensure` look again: somebody removed the network behind our back. */
+  /** Lets the next `ensure` look again: the engine said that the network is gone, or a start did not find it. */
   readonly forget: (project: ProjectName) => void;
 }
 
@@ -25,6 +26,12 @@ const SUBNET_BITS = 24;
 const ATTEMPTS = 16;
 
 export const networkName = (instance: InstanceId, project: ProjectName): string => `slipway-${instance}-${project}`;
+
+/** The project whose network has that name; undefined for a network that is not this server's. @throws AppError `invalid_name` */
+export function readNetworkName(instance: InstanceId, name: string): ProjectName | undefined {
+  const prefix = `slipway-${instance}-`;
+  return name.startsWith(prefix) ? parseProjectName(name.slice(prefix.length)) : undefined;
+}
 
 export function createNetworks({ client, instance, pool, deadlines: { read } }: NetworkDeps): Networks {
   const known = new Set<ProjectName>();

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { BuildId, BuildKey, CommitHash, ContainerId, EnvironmentName, ImageId, ProjectName, ReleaseNumber } from '../domain/ids.js';
+import type { ImageReference } from '../domain/image-reference.js';
 import type { Target } from '../domain/target.js';
 
 /**
@@ -11,6 +12,8 @@ import type { Target } from '../domain/target.js';
 export interface ContainerEngine {
   /** Asks the engine who it is. */
   describe(): Promise<EngineDescription>;
+  /** Looks what keeps previews from harming others: the engine's own protections, our networks, and what our containers publish. */
+  protections(): Promise<readonly Protection[]>;
 
   /**
    * Makes an image and gives it its tags once it is confirmed.
@@ -19,6 +22,16 @@ export interface ContainerEngine {
    * @throws AppError `build_failed` with the engine's own message; `signal.reason` after an abort
    */
   build(request: BuildRequest, signal: AbortSignal): Promise<ImageId>;
+  /**
+   * Fetches an image from its registry and makes one of ours of it: the same image with our labels, under our tags. What
+   * the engine called by the reference before, it calls so afterwards: those names are not ours. An image that was pulled
+   * for the key before and did not change since is given back instead of another one.
+   *
+   * @returns the image's id, only after the engine reported the end of the pull and an inspection showed our labels
+   * @throws AppError `image_not_found`, `image_not_allowed` when it lacks a wanted label, `registry_unreachable`,
+   * `pull_failed` with the engine's own message; `signal.reason` after an abort
+   */
+  pull(request: PullRequest, signal: AbortSignal): Promise<ImageId>;
   /** Images that carry `slipway.key` for the project, newest first; by label alone, so that a lost state directory loses none. */
   images(project: ProjectName): Promise<readonly EngineImage[]>;
   /** @returns undefined when there is no such image (any more). */
@@ -49,7 +62,21 @@ export interface ContainerEngine {
   stop(id: ContainerId, graceMs: number): Promise<void>;
   /** Removes the container with its anonymous volumes, running or not. Nothing happens when it is gone. */
   remove(id: ContainerId): Promise<void>;
+  /**
+   * What happens to this server's containers and networks and to all images, whoever does it, until the signal aborts.
+   * Never throws: while the engine is away it waits for it, and says `gap` when it hears again.
+   */
+  watch(signal: AbortSignal): AsyncIterable<EngineEvent>;
 }
+
+export type EngineEvent =
+  /** First of all, after every break and for what could not be read: something may have been missed, so look what there is now. */
+  | { readonly kind: 'gap' }
+  /** It ended, was removed, or lost its address; said more than once. `byHand`: somebody told it to end, or removed it. */
+  | { readonly kind: 'container-lost'; readonly container: ContainerId; readonly byHand: boolean }
+  /** The image or one of its names was removed; anybody's, since the engine no longer knows whose it was. */
+  | { readonly kind: 'image-removed'; readonly image: ImageId }
+  | { readonly kind: 'network-removed'; readonly project: ProjectName };
 
 export interface EngineDescription {
   readonly version: string;
@@ -59,6 +86,17 @@ export interface EngineDescription {
   readonly address: string;
   /** Sentences about what the engine does not protect against. */
   readonly warnings: readonly string[];
+  /** How layers are stored, such as `overlay2`. */
+  readonly storageDriver: string;
+}
+
+/** Something that keeps previews from harming others. */
+export interface Protection {
+  readonly name: string;
+  /** Null when there is nothing to judge by. */
+  readonly holds: boolean | null;
+  /** What was found, as a sentence. */
+  readonly detail: string;
 }
 
 export interface BuildRequest {
@@ -79,6 +117,19 @@ export interface BuildRequest {
   readonly onLine: (line: string) => void;
 }
 
+export interface PullRequest {
+  readonly project: ProjectName;
+  readonly build: BuildId;
+  readonly key: BuildKey;
+  readonly reference: ImageReference;
+  /** Labels that the image must carry with these values. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Tags given after success. */
+  readonly tags: readonly string[];
+  /** One call a line of progress; while much is fetched, one every few seconds. */
+  readonly onLine: (line: string) => void;
+}
+
 export interface EngineImage {
   readonly id: ImageId;
   readonly project: ProjectName;
@@ -90,13 +141,18 @@ export interface EngineImage {
   readonly createdAt: number;
   /** Ports the image declares, ascending. */
   readonly exposedPorts: readonly number[];
+  /** All that it carries, ours and others'. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether a registry knows it: what it says of project and key may then be anybody's words. */
+  readonly inRegistry: boolean;
 }
 
 /** Who a container runs for; written as labels, so that they say what exists. */
 export interface ContainerOwner {
   readonly project: ProjectName;
   readonly release: ReleaseNumber;
-  readonly commit: CommitHash;
+  /** Null when the image was pulled. */
+  readonly commit: CommitHash | null;
   readonly build: BuildId | null;
   readonly environment: EnvironmentName | null;
 }

@@ -1,20 +1,22 @@
 import type { Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
+import { isSamePlace } from '../domain/target.js';
 import type { Urls } from '../domain/urls.js';
 import type { ContainerEngine, EngineContainer } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
-import type { Instances } from '../run/instances.js';
+import type { Instances, RunningInstance } from '../run/instances.js';
 import type { RunLogs } from '../run/logs.js';
 import type { Probe } from '../run/probe.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
+import { mayRun } from './find-image-preview.js';
 import type { OpenPreview } from './open-preview.js';
 
 export interface AdoptRunningDeps {
   readonly projects: readonly Project[];
-  readonly engine: Pick<ContainerEngine, 'list' | 'remove'>;
+  readonly engine: Pick<ContainerEngine, 'list' | 'remove' | 'image'>;
   readonly instances: Instances;
   readonly logs: Pick<RunLogs, 'keep'>;
   readonly probe: Probe;
@@ -28,12 +30,15 @@ export interface AdoptRunningDeps {
 }
 
 const ANSWER_WITHIN_MS = 2_000;
+/** What a program leaves that an engine ended, with or without its own leave: no fault of the application. */
+const ENDED_FROM_OUTSIDE: ReadonlySet<number> = new Set([0, 137, 143, 255]);
 
 type RunningContainer = EngineContainer & { readonly target: NonNullable<EngineContainer['target']> };
 
 /**
- * Takes over what an earlier run of this server left: a container that serves its route's current release and answers
- * goes on serving it; any other of ours is removed, its log kept. Containers that this run started are left alone.
+ * Compares memory with the engine. What an earlier run of this server left is taken over: a container that serves its
+ * route's current release and answers goes on serving it; any other of ours is removed, its log kept. Instances of this run
+ * are given up when their container does not run any more or has another address.
  */
 export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> {
   const { projects, engine, instances, routes, releases, routing, urls, clock, log } = deps;
@@ -55,6 +60,7 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     const project = projects.find(({ name }) => name === container.project);
     if (!release || !project || route?.current !== release.number || !isRunning(container)) return false;
     if (container.image !== release.image || container.commit !== release.commit) return false;
+    if (route.kind === 'image' && !mayRun(route, { project, labels: (await engine.image(release.image))?.labels ?? {} })) return false;
     const hosts = deps.openPreview.hostsOf({ project, label: route.label });
     if (!await answers(container, hosts[0] ?? urls.serverHost)) return false;
     // A visitor may have started another one meanwhile, which took this one's place.
@@ -80,8 +86,18 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     log.info('left-over container removed', { project: container.project, release: container.release });
   };
 
+  const giveUp = async ({ container, target }: RunningInstance, found: EngineContainer | undefined) => {
+    if (found && isRunning(found) && isSamePlace(found.target, target)) return;
+    const exit = found?.exit;
+    await instances.lost(container, !exit || (!exit.outOfMemory && ENDED_FROM_OUTSIDE.has(exit.code)));
+  };
+
   return async () => {
-    const results = await Promise.allSettled((await engine.list()).map(settle));
+    // Those that start while the engine is asked are not in its answer.
+    const before = instances.running();
+    const containers = await engine.list();
+    const lost = before.map((instance) => giveUp(instance, containers.find(({ id }) => id === instance.container)));
+    const results = await Promise.allSettled([...lost, ...containers.map(settle)]);
     for (const result of results) if (result.status === 'rejected') log.error('container not settled', { error: result.reason });
   };
 }

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { BegunBuild, Builds, EnsureOptions } from '../build/builds.js';
 import type { OpenContext } from '../build/wanted.js';
-import type { Build, BuildTrigger, Recipe } from '../domain/build.js';
+import { isPull, type Build, type BuildTrigger, type PullRecipe, type Recipe } from '../domain/build.js';
 import { AppError } from '../domain/errors.js';
+import { assertRegistry } from '../domain/image-policy.js';
+import { keyOfReference } from '../domain/image-reference.js';
 import type { BuildKey, CommitHash, ProjectName } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import { canonicalJson } from '../domain/release.js';
 import type { Logger } from '../kernel/log.js';
 import type { Source } from '../source/source.js';
 import type { SourceKeyStore } from '../state/source-keys.js';
+import type { ImagePreview, PreviewSource } from './preview.js';
 
 export interface FindImageDeps {
   readonly sources: ReadonlyMap<ProjectName, Source>;
@@ -21,12 +24,12 @@ export interface FindImageOptions extends EnsureOptions {
   readonly trigger: BuildTrigger;
 }
 
-/** commit → build key → image. */
+/** commit → build key → image, or reference → registry → image. */
 export interface FindImage {
-  /** The image of a commit, at once or from a build. @throws AppError of the source and build stages */
-  begin(project: Project, commit: CommitHash, options: FindImageOptions): Promise<BegunBuild>;
-  /** The key, if it was ever computed with the project's recipe. */
-  knownKey(project: Project, commit: CommitHash): Promise<BuildKey | undefined>;
+  /** The image, at once or from a build or a pull. @throws AppError of the source and build stages, `image_not_allowed` */
+  begin(source: PreviewSource, options: FindImageOptions): Promise<BegunBuild>;
+  /** The key: a reference has one, a commit if it was ever computed with the project's recipe. */
+  knownKey(source: PreviewSource): Promise<BuildKey | undefined>;
   /** What a recorded build would receive, for taking it up again. */
   contextOf(build: Pick<Build, 'project' | 'commit' | 'recipe'>): OpenContext;
 }
@@ -37,7 +40,10 @@ export function createFindImage({ sources, keys, builds, log }: FindImageDeps): 
     if (!source) throw new AppError('not_found', `There is no project ${name}.`);
     return source;
   };
-  const contextOf: FindImage['contextOf'] = ({ project, commit, recipe }) => () => sourceOf(project).context(commit, recipe);
+  const contextOf: FindImage['contextOf'] = ({ project, commit, recipe }) => async () => {
+    if (commit === null || isPull(recipe)) throw new AppError('internal', 'What is pulled has no context.');
+    return sourceOf(project).context(commit, recipe);
+  };
   const entryOf = (project: Project, commit: CommitHash) => ({ project: project.name, commit, recipeHash: hashRecipe(project.recipe) });
 
   const keyOf = async (project: Project, commit: CommitHash): Promise<BuildKey> => {
@@ -49,16 +55,25 @@ export function createFindImage({ sources, keys, builds, log }: FindImageDeps): 
     return key;
   };
 
+  const beginBuild = async (project: Project, commit: CommitHash, { trigger, ...options }: FindImageOptions) => {
+    const { name, recipe } = project;
+    const key = await keyOf(project, commit);
+    // Without git a known key is enough, as long as nothing has to be built.
+    await sourceOf(name).pin(commit).catch((error: unknown) => { log.warn('commit not pinned', { project: name, commit, error }); });
+    return builds.begin({ project: name, commit, key, recipe, trigger, cache: project.cache, openContext: contextOf({ project: name, commit, recipe }) }, options);
+  };
+
+  const beginPull = async ({ project, image }: Pick<ImagePreview, 'project' | 'image'>, { trigger, ...options }: FindImageOptions) => {
+    assertRegistry(project.images, image);
+    const recipe: PullRecipe = { image: image.text, labels: project.images.labels };
+    const of = { project: project.name, commit: null, recipe };
+    return builds.begin({ ...of, key: keyOfReference(image), trigger, openContext: contextOf(of) }, options);
+  };
+
   return {
     contextOf,
-    knownKey: (project, commit) => keys.find(entryOf(project, commit)),
-    begin: async (project, commit, { trigger, ...options }) => {
-      const { name, recipe } = project;
-      const key = await keyOf(project, commit);
-      // Without git a known key is enough, as long as nothing has to be built.
-      await sourceOf(name).pin(commit).catch((error: unknown) => { log.warn('commit not pinned', { project: name, commit, error }); });
-      return builds.begin({ project: name, commit, key, recipe, trigger, openContext: contextOf({ project: name, commit, recipe }) }, options);
-    },
+    knownKey: async (source) => (source.commit === null ? keyOfReference(source.image) : keys.find(entryOf(source.project, source.commit))),
+    begin: (source, options) => (source.commit === null ? beginPull(source, options) : beginBuild(source.project, source.commit, options)),
   };
 }
 

@@ -5,7 +5,8 @@ import type { Project } from '../domain/project.js';
 import type { Source } from '../source/source.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
-import type { FoundPreview, PreviewRef } from './preview.js';
+import { assertOwnRoute, findImagePreview, imagePreviewOf } from './find-image-preview.js';
+import type { CommitPreview, FoundPreview, PreviewRef } from './preview.js';
 
 export interface FindPreviewDeps {
   readonly sources: ReadonlyMap<ProjectName, Source>;
@@ -13,17 +14,20 @@ export interface FindPreviewDeps {
   readonly releases: ReleaseStore;
 }
 
-/** host → commit. */
+/** host → commit or image. */
 export interface FindPreview {
-  /** @throws AppError of the source stage: `unknown_ref`, `commit_not_found`, `ambiguous_hash`, `git_unreachable` … */
+  /** @throws AppError of the source stage: `unknown_ref`, `commit_not_found`, `ambiguous_hash`, `git_unreachable` …, `image_not_allowed` */
   find(ref: PreviewRef): Promise<FoundPreview>;
-  /** Reads `?branch=` or `?hash=`, with `&env=`. @throws the same, and `unknown_environment` */
+  /** Reads `?branch=`, `?hash=` or `?image=`, with `&env=`. @throws the same, `unknown_environment`, `invalid_image` */
   findQuery(project: Project, query: PreviewQuery): Promise<FoundPreview>;
+  /** Lets the preview be found by its host: an image's name does not lead back to it by itself. @throws AppError `invalid_image` */
+  remember(preview: FoundPreview): Promise<void>;
 }
 
 export interface PreviewQuery {
   readonly branch?: string | undefined;
   readonly hash?: string | undefined;
+  readonly image?: string | undefined;
   readonly env?: string | undefined;
 }
 
@@ -37,7 +41,7 @@ export function createFindPreview({ sources, routes, releases }: FindPreviewDeps
   const branchOf = (project: Project, commit: CommitHash): RefName | null =>
     sourceOf(project).refs().refs.find((ref) => ref.commit === commit && ref.kind === 'branch')?.name ?? null;
 
-  const commitPreview = (project: Project, commit: CommitHash, environment: EnvironmentName | null): FoundPreview => ({
+  const commitPreview = (project: Project, commit: CommitHash, environment: EnvironmentName | null): CommitPreview => ({
     project, kind: 'commit', environment, subject: commit, commit, branch: branchOf(project, commit),
     label: formatLabel({ kind: 'commit', hash: commit, environment }),
   });
@@ -50,7 +54,7 @@ export function createFindPreview({ sources, routes, releases }: FindPreviewDeps
     return commitPreview(project, commit, environment);
   };
 
-  const findBranch = async (project: Project, { slug, environment }: PreviewName & { kind: 'branch' }): Promise<FoundPreview> => {
+  const findBranch = async (project: Project, { slug, environment }: PreviewName & { kind: 'branch' }): Promise<CommitPreview> => {
     const label = formatLabel({ kind: 'branch', slug, environment });
     const base = { project, kind: 'branch', label, environment } as const;
     try {
@@ -68,20 +72,27 @@ export function createFindPreview({ sources, routes, releases }: FindPreviewDeps
     const route = await routes.findLabel(project.name, label);
     const number = route?.current ?? null;
     const release = number === null ? undefined : await releases.find(project.name, number);
-    return route && release && { subject: route.subject, commit: release.commit };
+    return route && release && release.commit !== null ? { subject: route.subject, commit: release.commit } : undefined;
   };
 
   return {
     find: ({ project, name }) => {
       if (name.kind === 'commit') return findCommit(project, name);
       if (name.kind === 'branch') return findBranch(project, name);
+      if (name.kind === 'image') return findImagePreview(project, name, routes);
       return Promise.reject(new AppError('unknown_preview', `There is no preview ${formatLabel(name)}.`));
     },
-    findQuery: async (project, { branch, hash, env }) => {
+    findQuery: async (project, { branch, hash, image, env }) => {
       const environment = readEnvironment(project, env);
+      if (image !== undefined) return imagePreviewOf(project, { text: image, environment });
       const commit = branch === undefined ? await sourceOf(project).findCommit(hash ?? '') : (await sourceOf(project).findRef(branch)).commit;
       const found = commitPreview(project, commit, environment);
       return branch === undefined ? found : { ...found, branch: branch as RefName };
+    },
+    remember: async (preview) => {
+      if (preview.kind !== 'image') return;
+      const { project, kind, label, environment, subject } = preview;
+      assertOwnRoute(preview, await routes.ensure({ project: project.name, kind, label, environment, subject }));
     },
   };
 }

@@ -6,6 +6,7 @@ import { slugOf } from '../domain/slug.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
+import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
 import type { Instances } from '../run/instances.js';
 import type { Source } from '../source/source.js';
@@ -22,12 +23,14 @@ export interface FollowBranchesDeps {
   readonly openPreview: Pick<OpenPreview, 'open'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where its loop is entered. */
+  readonly loops?: LoopBook;
 }
 
 const AGAIN_MS = 30_000;
 
 /** Moves running branch previews to their branch's new tip; one that does not run waits for its next visitor. */
-export function createFollowBranches({ projects, sources, routes, releases, instances, openPreview, clock, log }: FollowBranchesDeps): Part {
+export function createFollowBranches({ projects, sources, routes, releases, instances, openPreview, clock, log, loops }: FollowBranchesDeps): Part {
   const endings: (() => void | Promise<void>)[] = [];
   const under = new Set<Promise<void>>();
 
@@ -64,7 +67,7 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
         if (end) endings.push(end);
       }
       // What could not be followed for a passing reason is tried again, and all else costs a look into the records.
-      const loop = startLoop(AGAIN_MS, () => { projects.forEach(followAll); return Promise.resolve(); }, { clock, log });
+      const loop = startLoop(AGAIN_MS, () => { projects.forEach(followAll); return Promise.resolve(); }, { clock, log, noted: loops && { book: loops, name: 'follow branches' } });
       endings.push(loop.stop);
       // The branch may have moved while its preview was made, or while the server was down.
       endings.push(instances.onChange((change) => {

@@ -5,7 +5,8 @@ import type { Release } from '../domain/release.js';
 import type { Builds } from '../build/builds.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
-import { startLoop, type Loop } from '../kernel/loop.js';
+import { startLoop } from '../kernel/loop.js';
+import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
 import type { Instances } from '../run/instances.js';
 import type { Forward } from '../serve/forwarding.js';
@@ -29,14 +30,16 @@ export interface HousekeepingDeps {
   readonly forward: Pick<Forward, 'forget'>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where its loops are entered. */
+  readonly loops?: LoopBook;
 }
 
-const RECONCILE_MS = 30_000;
+const SWEEP_MS = 30_000;
 const SAVE_ACCESS_MS = 2_000;
 
-/** Keeps memory, records and the engine in step: at start, when an instance ends, and slowly all the time. */
+/** Takes up at the start what was left, takes out of the table what ends, and writes down what memory knows. */
 export function createHousekeeping(deps: HousekeepingDeps): Part {
-  const { routes, sessions, adoptRunning, instances, routing, forward, clock, log } = deps;
+  const { routes, sessions, adoptRunning, instances, routing, forward, clock, log, loops } = deps;
   const endings: (() => void | Promise<void>)[] = [];
 
   const saveAccesses = async () => {
@@ -51,24 +54,23 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
     await routes.setLastError(route, { code, message, at: clock.now() });
   };
 
-  const loop = (ms: number, step: () => Promise<void>) => {
-    const running: Loop = startLoop(ms, step, { clock, log });
-    endings.push(() => running.stop());
+  const loop = (name: string, ms: number, step: () => Promise<void>) => {
+    endings.push(startLoop(ms, step, { clock, log, noted: loops && { book: loops, name } }).stop);
   };
 
   return {
     start: async () => {
       endings.push(instances.onChange((change) => {
-        if (change.kind !== 'gone') return;
-        const { release, container, error } = change;
+        if (change.kind !== 'lost' && change.kind !== 'gone') return;
+        const { release, container } = change;
         if (container) { routing.remove(container); forward.forget(container); }
+        const error = change.kind === 'gone' ? change.error : undefined;
         if (error && container) noteEnd(release, error).catch((failed: unknown) => { log.error('end not noted', { release: formatRelease(release.number), error: failed }); });
       }));
       await adoptRunning().catch((error: unknown) => { log.warn('engine not reached, containers are adopted later', { error }); });
       await resumeBuilds(deps);
-      loop(RECONCILE_MS, adoptRunning);
-      loop(SAVE_ACCESS_MS, saveAccesses);
-      loop(RECONCILE_MS, sessions.sweep);
+      loop('save last uses', SAVE_ACCESS_MS, saveAccesses);
+      loop('sweep sessions', SWEEP_MS, sessions.sweep);
     },
     stop: async () => {
       for (const end of endings.splice(0)) await end();

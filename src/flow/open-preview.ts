@@ -2,8 +2,9 @@ import type { BuiltImage } from '../build/wanted.js';
 import type { BuildTrigger } from '../domain/build.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
 import { AppError, isPassing, toAppError } from '../domain/errors.js';
-import { formatRelease, type CommitHash, type ProjectName } from '../domain/ids.js';
-import { runConfigFor, type Project } from '../domain/project.js';
+import { formatRelease, type CommitHash, type ImageId, type ProjectName } from '../domain/ids.js';
+import { assertLabels, carriesLabels } from '../domain/image-policy.js';
+import { runConfigFor } from '../domain/project.js';
 import type { HostReader } from '../domain/hosts.js';
 import type { Urls } from '../domain/urls.js';
 import type { ContainerEngine } from '../engine/port.js';
@@ -19,7 +20,8 @@ import type { RoutingTable } from '../serve/routing.js';
 import type { ImageStore } from '../state/images.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
-import type { FoundPreview } from './preview.js';
+import { assertOwnRoute } from './find-image-preview.js';
+import type { FoundPreview, ImagePreview, PreviewSource } from './preview.js';
 
 export interface OpenPreviewDeps {
   readonly findImage: FindImage;
@@ -42,7 +44,7 @@ export interface OpenOptions {
   readonly retry?: boolean;
 }
 
-/** commit → image → release → instance → route, each only if the one before is not there already. */
+/** commit or reference → image → release → instance → route, each only if the one before is not there already. */
 export interface OpenPreview {
   /** Lets the preview run and be reached; joined by all who open it meanwhile. @throws AppError of the stage that failed */
   open(preview: FoundPreview, options: OpenOptions): Promise<RunningInstance>;
@@ -62,7 +64,7 @@ export interface Opening {
 export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   const { findImage, engine, images, routes, ledger, instances, routing, hosts, urls, clock, log } = deps;
   const flights = createSingleFlight<string, RunningInstance>();
-  const underWay = new Map<string, { readonly commit: CommitHash; readonly since: number }>();
+  const underWay = new Map<string, { readonly commit: CommitHash | null; readonly since: number }>();
   const changes = createTopic<Opening>((error) => { log.error('listener failed', { error }); });
   const nameOf = (project: ProjectName, label: string) => `${project}/${label}`;
   const hostsOf = ({ project, label }: Pick<FoundPreview, 'project' | 'label'>) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
@@ -70,10 +72,9 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   const open = async (preview: FoundPreview, options: OpenOptions): Promise<RunningInstance> => {
     const { project, kind, label, environment, subject } = preview;
     const route = await routes.ensure({ project: project.name, kind, label, environment, subject });
+    if (preview.kind === 'image') assertOwnRoute(preview, route);
     try {
-      const release = await currentRelease(preview, route) ?? await makeRelease(preview, { route, options });
-      if (options.retry === true) instances.forgive(release);
-      const instance = await instances.ensure(release, placementOf(preview, release));
+      const instance = await runRelease(preview, { route, options });
       await swap(preview, { route, instance });
       return instance;
     } catch (thrown) {
@@ -83,25 +84,50 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     }
   };
 
+  /** An image that goes between the look and the start is made again, once. */
+  const runRelease = async (preview: FoundPreview, { route, options, last = false }: { route: Route; options: OpenOptions; last?: boolean }): Promise<RunningInstance> => {
+    const release = await currentRelease(preview, route) ?? await makeRelease(preview, { route, options });
+    if (options.retry === true) instances.forgive(release);
+    try {
+      return await instances.ensure(release, placementOf(preview, release));
+    } catch (error) {
+      if (last || await hasImage(release).catch(() => true)) throw error;
+      instances.forgive(release);
+      return runRelease(preview, { route, options, last: true });
+    }
+  };
+
+  const hasImage = async ({ project, key, image }: Release): Promise<boolean> => (await images.ofKey(project, key))?.id === image && await engine.image(image) !== undefined;
+
   /** The route's own release, when nothing about it changed and its image is still there: neither git nor the builder is asked. */
-  const currentRelease = async ({ project, environment, kind, commit }: FoundPreview, route: Route): Promise<Release | undefined> => {
+  const currentRelease = async (preview: FoundPreview, route: Route): Promise<Release | undefined> => {
+    const { project, environment, kind, commit } = preview;
     const release = await ledger.current(route);
     if (!release || (kind === 'branch' && release.commit !== commit)) return undefined;
     const newest = await images.ofKey(project.name, release.key);
     const same = newest?.id === release.image && release.configHash === hashConfig(runConfigFor(project, environment));
-    return same && await engine.image(release.image) ? release : undefined;
+    const image = same ? await engine.image(release.image) : undefined;
+    return image && (kind !== 'image' || carriesLabels(image.labels, project.images.labels)) ? release : undefined;
   };
 
-  const makeRelease = async ({ project, commit, environment }: FoundPreview, { route, options }: { route: Route; options: OpenOptions }) => {
-    const { image, build } = await findBuilt(project, commit, options);
+  const makeRelease = async (preview: FoundPreview, { route, options }: { route: Route; options: OpenOptions }) => {
+    const { project, commit, environment } = preview;
+    const { image, build } = await findBuilt(preview, options);
+    if (preview.kind === 'image') await assertAllowed(preview, image);
     return ledger.ensure({ route, commit, key: build.key, image, build: build.id, config: runConfigFor(project, environment), by: options.trigger });
   };
 
+  /** A pull that was joined may have been begun, by a server before this one, when other labels were wanted. */
+  const assertAllowed = async ({ project, image }: ImagePreview, id: ImageId) => {
+    const pulled = await engine.image(id);
+    if (pulled) assertLabels(pulled.labels, project.images.labels, image);
+  };
+
   /** A build that a newer one replaced says nothing: whoever waited for it waits for that one. */
-  const findBuilt = async (project: Project, commit: CommitHash, options: OpenOptions): Promise<BuiltImage> => {
-    const { result } = await findImage.begin(project, commit, options);
+  const findBuilt = async (source: PreviewSource, options: OpenOptions): Promise<BuiltImage> => {
+    const { result } = await findImage.begin(source, options);
     return result.catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'build_replaced') return findBuilt(project, commit, options);
+      if (error instanceof AppError && error.code === 'build_replaced') return findBuilt(source, options);
       throw error;
     });
   };
@@ -111,8 +137,8 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     return {
       host: urls.authority(host),
       env: {
-        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit, SLIPWAY_BRANCH: preview.branch ?? '',
-        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: preview.environment ?? '', SLIPWAY_URL: urls.at(host, ''),
+        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit ?? '', SLIPWAY_BRANCH: preview.branch ?? '',
+        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: preview.environment ?? '', SLIPWAY_URL: urls.application(host, preview.label),
       },
     };
   };

@@ -30,9 +30,10 @@ export type ReadStatus = (preview: FoundPreview) => Promise<PreviewStatus>;
 export function createReadStatus(deps: PreviewStatusDeps): ReadStatus {
   const { routes, ledger, images, releases, buildStore, builds, instances, findImage, openPreview } = deps;
 
-  const latestBuild = async ({ project, commit }: FoundPreview) => {
-    const own = await buildStore.latestOfCommit(project.name, commit);
-    const key = await findImage.knownKey(project, commit) ?? own?.key;
+  const latestBuild = async (preview: FoundPreview) => {
+    const { project, commit } = preview;
+    const own = commit === null ? undefined : await buildStore.latestOfCommit(project.name, commit);
+    const key = await findImage.knownKey(preview) ?? own?.key;
     const shared = key && await buildStore.latestOfKey(project.name, key);
     const build = shared && (isActive(shared) || own?.key !== key) ? shared : own;
     const image = key !== undefined && await images.ofKey(project.name, key) !== undefined;

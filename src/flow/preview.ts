@@ -1,6 +1,7 @@
 import type { Build } from '../domain/build.js';
 import type { QueuePlace } from '../build/estimate.js';
 import type { CommitHash, EnvironmentName, RefName } from '../domain/ids.js';
+import type { ImageReference } from '../domain/image-reference.js';
 import type { PreviewName } from '../domain/preview-name.js';
 import type { Project } from '../domain/project.js';
 import type { LastError, Release, Route } from '../domain/release.js';
@@ -12,19 +13,36 @@ export interface PreviewRef {
   readonly name: PreviewName;
 }
 
-/** A preview whose host was resolved: the route it is, and the commit it wants now. */
-export interface FoundPreview {
+/** A preview whose host was resolved: the route it is, and what it wants now. */
+export type FoundPreview = CommitPreview | ImagePreview;
+
+interface AnyPreview {
   readonly project: Project;
-  readonly kind: 'commit' | 'branch';
   /** The canonical label: a commit's has all 40 digits. */
   readonly label: string;
   readonly environment: EnvironmentName | null;
+}
+
+export interface CommitPreview extends AnyPreview {
+  readonly kind: 'commit' | 'branch';
   /** The commit, or the name of the branch it follows. */
   readonly subject: string;
   readonly commit: CommitHash;
   /** A branch of that commit, for people. */
   readonly branch: RefName | null;
 }
+
+export interface ImagePreview extends AnyPreview {
+  readonly kind: 'image';
+  /** The reference as text. */
+  readonly subject: string;
+  readonly commit: null;
+  readonly branch: null;
+  readonly image: ImageReference;
+}
+
+/** What an image comes from: a commit by the project's recipe, or a registry. */
+export type PreviewSource = Pick<CommitPreview, 'project' | 'commit'> | Pick<ImagePreview, 'project' | 'commit' | 'image'>;
 
 /** What is known of a preview at one moment. */
 export interface PreviewStatus {
@@ -35,7 +53,7 @@ export interface PreviewStatus {
   readonly release: Release | undefined;
   /** The route's newest release, even if it never became ready. */
   readonly tried: Release | undefined;
-  /** The build of the wanted commit. */
+  /** The build of the wanted commit, or the pull of the wanted image. */
   readonly build: Build | undefined;
   readonly place: QueuePlace | undefined;
   readonly lastError: LastError | null;

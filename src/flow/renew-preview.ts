@@ -1,7 +1,5 @@
 import type { Build } from '../domain/build.js';
 import { AppError } from '../domain/errors.js';
-import type { CommitHash } from '../domain/ids.js';
-import type { Project } from '../domain/project.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { retireInstance, type Traffic } from '../run/idle.js';
@@ -10,7 +8,7 @@ import type { ReleaseName } from '../run/logs.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { FindImage } from './find-image.js';
 import type { OpenPreview } from './open-preview.js';
-import type { FoundPreview } from './preview.js';
+import type { FoundPreview, PreviewSource } from './preview.js';
 
 export interface RenewPreviewDeps {
   readonly findImage: FindImage;
@@ -26,8 +24,8 @@ export interface RenewPreviewDeps {
 const RESET_PAUSE_MS = 30_000;
 
 export interface RenewPreview {
-  /** Builds the commit again without cache. What runs of the old image serves on until the new one is there, then stops. */
-  reset(project: Project, commit: CommitHash): Promise<Build>;
+  /** Builds the commit again without cache, or pulls the image again. What runs of the old image serves on until the new one is there, then stops. */
+  reset(source: PreviewSource): Promise<Build>;
   /** Stops what runs or starts of the preview's releases, forgets their failures and opens it. */
   restart(preview: FoundPreview, releases: readonly ReleaseName[]): Promise<void>;
 }
@@ -42,17 +40,17 @@ export function createRenewPreview({ findImage, instances, routing, openPreview,
     }));
   };
   /** Two resets at once are one person's second click. */
-  const assertNotJustDone = (project: Project, commit: CommitHash) => {
-    const name = `${project.name}/${commit}`;
+  const assertNotJustDone = (source: PreviewSource) => {
+    const name = `${source.project.name}/${source.commit ?? source.image.text}`;
     for (const [done, at] of resets) if (clock.monotonic() - at >= RESET_PAUSE_MS) resets.delete(done);
     if (resets.has(name)) throw new AppError('too_many_requests', 'It was reset a moment ago.', { details: { retryAfterSeconds: RESET_PAUSE_MS / 1_000 } });
     resets.set(name, clock.monotonic());
   };
 
   return {
-    reset: async (project, commit) => {
-      assertNotJustDone(project, commit);
-      const { build, result } = await findImage.begin(project, commit, { trigger: 'reset', anew: true });
+    reset: async (source) => {
+      assertNotJustDone(source);
+      const { build, result } = await findImage.begin(source, { trigger: 'reset', anew: true });
       result.then(({ image }) => stopOthers(build, image))
         .catch((error: unknown) => { log.warn('reset without effect', { build: build.id, error }); });
       return build;

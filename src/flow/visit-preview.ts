@@ -3,6 +3,7 @@ import type { BuildLogs } from '../build/log.js';
 import { AppError, toAppError, type ErrorCode } from '../domain/errors.js';
 import type { BuildId } from '../domain/ids.js';
 import { formatRelease } from '../domain/ids.js';
+import type { HostReader } from '../domain/hosts.js';
 import type { Project } from '../domain/project.js';
 import type { PreviewName } from '../domain/preview-name.js';
 import { formatLabel } from '../domain/preview-name.js';
@@ -13,6 +14,7 @@ import type { Visit, Visits, VisitView } from '../serve/visits.js';
 import type { PageLink } from '../serve/waiting-models.js';
 import type { Source } from '../source/source.js';
 import type { FindPreview } from './find-preview.js';
+import type { FindProject } from './find-project.js';
 import type { OpenPreview } from './open-preview.js';
 import type { FoundPreview, PreviewStatus } from './preview.js';
 import type { ReadStatus } from './preview-status.js';
@@ -20,6 +22,8 @@ import { watchChanges } from './watch-changes.js';
 
 export interface VisitPreviewDeps {
   readonly findPreview: FindPreview;
+  readonly findProject: FindProject;
+  readonly hosts: Pick<HostReader, 'hostsOf'>;
   readonly openPreview: OpenPreview;
   readonly readStatus: ReadStatus;
   readonly builds: Pick<Builds, 'onChange'>;
@@ -31,11 +35,17 @@ export interface VisitPreviewDeps {
 }
 
 const SHOWN_LINES = 40;
-const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set(['build_failed', 'build_timeout', 'build_cancelled', 'build_interrupted']);
+const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set([
+  'build_failed', 'build_timeout', 'build_cancelled', 'build_interrupted', 'pull_failed', 'image_not_found', 'image_not_allowed', 'registry_unreachable',
+]);
 
 /** What happens when somebody looks at a preview: find it, open it, and tell them meanwhile. */
 export function createVisitPreview(deps: VisitPreviewDeps): Visits {
   return {
+    home: async (name) => {
+      const project = await deps.findProject.findName(name);
+      return deps.hosts.hostsOf(project)[0] ?? deps.urls.serverHost;
+    },
     find: async (project: Project, name: PreviewName): Promise<Visit> => {
       const preview = await deps.findPreview.find({ project, name });
       return {
@@ -86,12 +96,12 @@ async function viewOf(status: PreviewStatus, deps: VisitPreviewDeps): Promise<Vi
   const { urls, openPreview, clock, sources } = deps;
   const { project, label, commit, branch, environment } = preview;
   const [projectHost = urls.serverHost] = openPreview.hostsOf(preview).map((host) => host.slice(label.length + 1));
-  const control = (path: string) => urls.at(projectHost, path);
-  const described = await sources.get(project.name)?.describe(commit).catch(() => undefined);
+  const control = (path: string) => urls.control(projectHost, path);
+  const described = commit === null ? undefined : await sources.get(project.name)?.describe(commit).catch(() => undefined);
   const buildUrl = build ? control(`/builds/${build.id}`) : null;
   const since = openPreview.openingSince(project.name, label);
   return {
-    subject: { project: project.name, branch, commit, subject: described?.subject ?? null, environment },
+    subject: { project: project.name, branch, commit, image: preview.kind === 'image' ? preview.subject : null, subject: described?.subject ?? null, environment },
     waiting: {
       state: status.state, queuePosition: place && place.position > 0 ? place.position : null, etaSeconds: place?.etaSeconds ?? null,
       buildUrl, logUrl: build ? control(`/api/builds/${build.id}/log`) : null,
@@ -101,7 +111,7 @@ async function viewOf(status: PreviewStatus, deps: VisitPreviewDeps): Promise<Vi
     elapsedSeconds: since === undefined ? 0 : Math.max(0, Math.round((clock.now() - since) / 1_000)),
     previous: release && release.commit !== commit ? previousLink(status, projectHost, urls) : null,
     links: (error): PageLink[] => [
-      ...(buildUrl !== null && OF_THE_BUILD.has(error.code) ? [{ text: 'Build log', url: buildUrl }] : []),
+      ...(buildUrl !== null && OF_THE_BUILD.has(error.code) ? [{ text: preview.kind === 'image' ? 'Log of the pull' : 'Build log', url: buildUrl }] : []),
       { text: 'Application log and restart', url: control(`/previews/${label}`) },
       { text: `All of ${project.name}`, url: control('/') },
     ],
@@ -110,7 +120,8 @@ async function viewOf(status: PreviewStatus, deps: VisitPreviewDeps): Promise<Vi
 
 /** A branch's old release can be looked at on its commit's own host while the new one is made. */
 function previousLink({ release, preview }: PreviewStatus, projectHost: string, urls: Urls): PageLink | null {
-  if (!release) return null;
-  const label = formatLabel({ kind: 'commit', hash: release.commit, environment: preview.environment });
-  return { text: formatRelease(release.number), url: urls.at(`${label}.${projectHost}`) };
+  const hash = release?.commit ?? null;
+  if (!release || hash === null) return null;
+  const label = formatLabel({ kind: 'commit', hash, environment: preview.environment });
+  return { text: formatRelease(release.number), url: urls.preview(label, projectHost) };
 }

@@ -20,6 +20,8 @@ const HEARTBEAT_MS = 15_000;
 export interface EventStreams {
   /** Begins the answer. Its headers keep proxies and browsers from storing or holding it back. */
   open(req: IncomingMessage, res: ServerResponse): EventStream;
+  /** How many are open. */
+  readonly count: number;
   /** Ends every stream, and each later one at once. */
   close(): void;
 }
@@ -35,6 +37,7 @@ export function createEventStreams({ clock }: { clock: Clock }): EventStreams {
       if (closed) stream.close();
       return stream;
     },
+    get count() { return streams.size; },
     close: () => {
       closed = true;
       for (const stream of streams) stream.close();

@@ -24,7 +24,7 @@ export interface LogRecord {
 
 export interface LogOptions {
   readonly level: LogLevel;
-  /** A JSON-lines file of at most three times 5 MiB; null for none. */
+  /** A JSON-lines file, a new one each day and at 5 MiB, seven in all; null for none. */
   readonly file: string | null;
   /** People's console on stderr, so that stdout stays for the one line that programs read. */
   readonly console: boolean;
@@ -46,7 +46,7 @@ export function createLog({ level, file, console: toConsole }: LogOptions): Appl
   let root = createRoot(level, [
     lines(kept),
     ...(toConsole ? [new winston.transports.Console({ stderrLevels: ['error', 'warn', 'info', 'debug'], format: winston.format.printf(consoleLine) })] : []),
-    ...(file === null ? [] : [lines(createLogFile({ file, maxBytes: 5 * MIB, files: 3 }))]),
+    ...(file === null ? [] : [lines(createLogFile({ file, maxBytes: 5 * MIB, files: 7 }))]),
   ]);
   let closing: Promise<void> | undefined;
   const close = () => {

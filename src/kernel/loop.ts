@@ -1,5 +1,6 @@
 import type { Clock } from './clock.js';
 import type { Logger } from './log.js';
+import type { LoopBook } from './loop-book.js';
 
 /** One pass of a loop; the signal aborts when the loop is stopped. */
 export type Step = (signal: AbortSignal) => Promise<void>;
@@ -9,19 +10,31 @@ export interface Loop {
   stop(): Promise<void>;
 }
 
+export interface LoopDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Where its passes are noted, under its name. */
+  readonly noted?: { readonly book: LoopBook; readonly name: string } | undefined;
+}
+
 /** Repeats a step with a pause of `periodMs` after each; a step that throws is logged and the loop goes on. */
-export function startLoop(periodMs: number, step: Step, { clock, log }: { clock: Clock; log: Logger }): Loop {
+export function startLoop(periodMs: number, step: Step, { clock, log, noted }: LoopDeps): Loop {
   const stopping = new AbortController();
+  const entry = noted?.book.enter(noted.name, periodMs);
   const { signal } = stopping;
   // A step that throws before its first await must not end the loop either.
   const pass = async () => { await step(signal); };
   const run = async () => {
     while (!signal.aborted) {
-      await pass().catch((error: unknown) => {
-        if (!signal.aborted) log.error('loop step failed', { error });
+      entry?.began();
+      await pass().then(entry?.ended, (error: unknown) => {
+        if (signal.aborted) return;
+        entry?.failed(error);
+        log.error('loop step failed', { ...(noted ? { loop: noted.name } : {}), error });
       });
       await clock.sleep(periodMs, signal);
     }
+    entry?.left();
   };
   const finished = run();
   return { stop: async () => { stopping.abort(); await finished; } };

@@ -7,7 +7,8 @@ import type { RouteStore } from '../state/routes.js';
 /** What a route is to serve next: source, image and configuration. */
 export interface ReleaseWanted {
   readonly route: Route;
-  readonly commit: CommitHash;
+  /** Null when the image was pulled. */
+  readonly commit: CommitHash | null;
   readonly key: BuildKey;
   readonly image: ImageId;
   readonly build: BuildId | null;

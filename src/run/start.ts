@@ -21,6 +21,12 @@ export interface StartDeps {
   readonly logs: RunLogs;
 }
 
+interface Starting extends StartDeps {
+  readonly signal: AbortSignal;
+  /** Hears of the container before anybody dials it. */
+  readonly onStarted: (started: StartedContainer) => void;
+}
+
 const DEFAULT_PORT = 3000;
 
 /**
@@ -28,7 +34,7 @@ const DEFAULT_PORT = 3000;
  *
  * @throws AppError `start_failed`, `crashed`, `start_timeout` with the application's last lines, after removing the container
  */
-export async function startRelease(release: Release, placement: Placement, deps: StartDeps & { signal: AbortSignal }): Promise<StartedContainer> {
+export async function startRelease(release: Release, placement: Placement, deps: Starting): Promise<StartedContainer> {
   const { engine, signal } = deps;
   const port = await portOf(release, engine);
   await engine.ensureNetwork(release.project);
@@ -39,6 +45,7 @@ export async function startRelease(release: Release, placement: Placement, deps:
     pids: config.pids, profile: config.profile, stopTimeoutMs: config.stopTimeoutMs,
     env: { ...config.env, ...placement.env, PORT: String(port) },
   });
+  deps.onStarted(started);
   try {
     await awaitReady(release, { started, host: placement.host, deps });
     return started;

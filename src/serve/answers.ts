@@ -1,10 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ERRORS, withRemedy, type AppError } from '../domain/errors.js';
 import type { PreviewState } from '../domain/state.js';
 import type { Logger } from '../kernel/log.js';
 import type { Templates } from '../kernel/templates.js';
+import type { Callers } from './callers.js';
+import { ALLOWED_METHODS } from './request-faults.js';
+import { endWith } from './upstream-socket.js';
 import type { VisitView } from './visits.js';
 import type { PreviewPages } from './waiting-models.js';
 
@@ -15,7 +18,9 @@ export interface Answers {
   /** Does nothing but end a response that has already begun. */
   failure(failed: Failed, error: AppError, view?: VisitView): void;
   /** The same for an upgrade that failed before anything was written. */
-  upgradeFailure(error: AppError, socket: Duplex): void;
+  upgradeFailure(error: AppError, socket: Duplex, requestId?: string): void;
+  /** The same for what never became a request: a page, or JSON. */
+  clientFailure(error: AppError, socket: Duplex, page: boolean): void;
   redirect(res: ServerResponse, location: string): void;
 }
 
@@ -25,6 +30,8 @@ export interface Failed {
   /** Whether a person waits for a page. */
   readonly page: boolean;
   readonly state?: PreviewState;
+  /** The one under which the request was forwarded, if it was. */
+  readonly requestId?: string;
 }
 
 const RETRY_SECONDS = 2;
@@ -33,11 +40,20 @@ const EVENTS_URL = '/__slipway/events';
 export interface AnswersDeps {
   readonly templates: Templates<PreviewPages>;
   readonly homeUrl: () => string;
+  readonly callers: Pick<Callers, 'requestIdOf' | 'addressOf'>;
   readonly log: Logger;
 }
 
-export function createAnswers({ templates, homeUrl, log }: AnswersDeps): Answers {
-  const errorPage = ({ req }: Failed, { error, view, requestId }: { error: AppError; view: VisitView | undefined; requestId: string }) => {
+interface Told {
+  readonly error: AppError;
+  readonly requestId: string;
+  readonly view?: VisitView | undefined;
+  /** The host that was asked for. */
+  readonly host?: string | undefined;
+}
+
+export function createAnswers({ templates, homeUrl, callers, log }: AnswersDeps): Answers {
+  const errorPage = ({ error, view, requestId, host = '' }: Told) => {
     const nonce = randomBytes(16).toString('base64');
     const { title, remedy } = ERRORS[error.code];
     const names = [...(error.details.nearest ?? []), ...(error.details.candidates ?? [])];
@@ -46,7 +62,7 @@ export function createAnswers({ templates, homeUrl, log }: AnswersDeps): Answers
       facts: names.length > 0 ? [{ name: 'Did you mean', value: names.join(', ') }] : [],
       lastLines: error.details.lastLines ?? [],
       links: view?.links(error) ?? [{ text: 'Project page', url: homeUrl() }],
-      ...(view?.subject ?? { project: req.headers.host ?? '', branch: null, commit: null, subject: null, environment: null }),
+      ...(view?.subject ?? { project: host, branch: null, commit: null, image: null, subject: null, environment: null }),
     });
     return { html, nonce };
   };
@@ -54,19 +70,20 @@ export function createAnswers({ templates, homeUrl, log }: AnswersDeps): Answers
   const failure: Answers['failure'] = (failed, error, view) => {
     const { req, res, page, state } = failed;
     if (res.headersSent) { res.destroy(); return; }
-    const requestId = randomUUID();
-    if (error.code === 'internal') log.error('request failed', { requestId, host: req.headers.host, error });
+    const requestId = failed.requestId ?? callers.requestIdOf(req);
+    if (error.code === 'internal') log.error('request failed', { requestId, host: req.headers.host, client: callers.addressOf(req), error });
     closeUnlessRead(req, res);
+    res.setHeader('X-Request-Id', requestId);
     setCommonHeaders(res, { error, state: state ?? view?.waiting.state });
     if (view) setWhose(res, view);
     if (page) {
-      const { html, nonce } = errorPage(failed, { error, view, requestId });
+      const { html, nonce } = errorPage({ error, view, requestId, host: req.headers.host });
       if (error.status === 503) res.setHeader('Refresh', String(retryAfter(error)));
       sendPage(res, { status: error.status, html, nonce });
       return;
     }
     const status = state ?? view?.waiting.state;
-    sendJson(res, error.status, { error: error.code, message: withRemedy(error), requestId, ...(status ? { status } : {}), ...error.details });
+    sendJson(res, error.status, { ...failureJson({ error, requestId }), ...(status ? { status } : {}), ...error.details });
   };
 
   return {
@@ -81,18 +98,32 @@ export function createAnswers({ templates, homeUrl, log }: AnswersDeps): Answers
       setWhose(res, view);
       sendPage(res, { status: 503, html, nonce });
     },
-    upgradeFailure: (error, socket) => {
-      if (!socket.writable) { socket.destroy(); return; }
-      const body = JSON.stringify({ error: error.code, message: error.message, requestId: randomUUID() });
-      const retry = error.status === 503 ? `Retry-After: ${retryAfter(error)}\r\n` : '';
-      socket.end(`HTTP/1.1 ${error.status} ${ERRORS[error.code].title}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`
-        + `Cache-Control: no-store\r\n${retry}Connection: close\r\n\r\n${body}`);
+    upgradeFailure: (error, socket, requestId = randomUUID()) => {
+      sendOnSocket(socket, { error, requestId }, { type: JSON_TYPE, body: JSON.stringify(failureJson({ error, requestId })) });
+    },
+    clientFailure: (error, socket, page) => {
+      const told = { error, requestId: randomUUID() };
+      const { html, nonce } = errorPage(told);
+      sendOnSocket(socket, told, page ? { type: HTML_TYPE, body: html, policy: policyOf(nonce) } : { type: JSON_TYPE, body: JSON.stringify(failureJson(told)) });
     },
     redirect: (res, location) => {
       res.writeHead(302, { Location: location, 'Cache-Control': 'no-store', 'Content-Length': 0 });
       res.end();
     },
   };
+}
+
+const failureJson = ({ error, requestId }: Told) => ({ error: error.code, message: withRemedy(error), requestId });
+
+/** A whole answer where node:http has no response for it, and the end of the connection. */
+function sendOnSocket(socket: Duplex, { error, requestId }: Told, { type, body, policy }: { type: string; body: string; policy?: string }): void {
+  if (!socket.writable) { socket.destroy(); return; }
+  const lines = [
+    ...Object.entries(SAFETY_HEADERS), ['X-Request-Id', requestId], ...(error.status === 503 ? [['Retry-After', retryAfter(error)]] : []),
+    ...(error.status === 405 ? [['Allow', ALLOWED_METHODS]] : []), ...(policy === undefined ? [] : [['Content-Security-Policy', policy]]),
+    ['Content-Type', type], ['Content-Length', Buffer.byteLength(body)], ['Connection', 'close'],
+  ];
+  endWith(socket, `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\n${lines.map((line) => `${line.join(': ')}\r\n`).join('')}\r\n${body}`);
 }
 
 /** Every answer of a preview says which commit it is about, and which release served it last. */
@@ -105,22 +136,23 @@ const retryAfter = (error: AppError): number => error.details.retryAfterSeconds 
 
 function setCommonHeaders(res: ServerResponse, { error, state }: { error: AppError; state: PreviewState | undefined }): void {
   if (error.status === 503 || error.status === 429) res.setHeader('Retry-After', String(retryAfter(error)));
+  if (error.status === 405 && !res.hasHeader('Allow')) res.setHeader('Allow', ALLOWED_METHODS);
   if (state) res.setHeader('X-Slipway-State', state);
 }
 
 /** Whether the request announces a body. */
-export const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
+const hasBody = ({ headers }: Pick<IncomingMessage, 'headers'>): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
 /** A body that nobody will read must not hold the connection: the rest of it would be read only to be thrown away. */
 function closeUnlessRead(req: IncomingMessage, res: ServerResponse): void {
-  if (hasBody(req) && !req.complete) res.setHeader('Connection', 'close');
+  if (hasBody(req) && !req.complete) res.shouldKeepAlive = false;
 }
 
 function sendPage(res: ServerResponse, { status, html, nonce }: { status: number; html: string; nonce: string }): void {
   setSafetyHeaders(res);
-  res.setHeader('Content-Security-Policy', `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *`);
-  res.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Content-Length': Buffer.byteLength(html) });
+  res.setHeader('Content-Security-Policy', policyOf(nonce));
+  res.writeHead(status, { 'Content-Type': HTML_TYPE, 'Content-Length': Buffer.byteLength(html) });
   res.end(html);
 }
 
@@ -128,14 +160,19 @@ function sendPage(res: ServerResponse, { status, html, nonce }: { status: number
 export function sendJson(res: ServerResponse, status: number, content: unknown): void {
   const body = JSON.stringify(content);
   setSafetyHeaders(res);
-  res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) });
+  res.writeHead(status, { 'Content-Type': JSON_TYPE, 'Content-Length': Buffer.byteLength(body) });
   res.end(body);
 }
 
+const HTML_TYPE = 'text/html; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
+const SAFETY_HEADERS = {
+  'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'X-Robots-Tag': 'noindex', 'Vary': 'Accept, Sec-Fetch-Mode',
+} as const;
+
+const policyOf = (nonce: string): string =>
+  `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors *`;
+
 function setSafetyHeaders(res: ServerResponse): void {
-  res.setHeader('Cache-Control', 'no-store');
-  res.setHeader('X-Content-Type-Options', 'nosniff');
-  res.setHeader('Referrer-Policy', 'no-referrer');
-  res.setHeader('X-Robots-Tag', 'noindex');
-  res.setHeader('Vary', 'Accept, Sec-Fetch-Mode');
+  for (const [name, value] of Object.entries(SAFETY_HEADERS)) res.setHeader(name, value);
 }

@@ -1,28 +1,24 @@
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '../domain/errors.js';
-import type { Logger } from '../kernel/log.js';
 import type { Connections } from './connections.js';
 import type { Dial, Outgoing } from './dial.js';
-import type { ForwardDeps, ForwardTimeouts, ForwardTo } from './forwarding.js';
-import type { Framing, RequestRules } from './proxy-guards.js';
-import { answerHead, bodyLines, originForm, requestFraming, requestHeaders } from './proxy-guards.js';
-import { isConnectionLoss, toUpstreamFailure } from './upstream-failure.js';
-import type { SilenceWatch } from './upstream-socket.js';
-import { abort, readBeforeLoss, watchSilence } from './upstream-socket.js';
+import type { ForwardDeps, ForwardTo } from './forwarding.js';
+import { relayHint } from './hints.js';
+import { answerHead, bodyLines, isRepeatable, originForm, requestFraming, requestHeaders, type Framing } from './proxy-guards.js';
+import { closedUnanswered, isConnectionLoss, toUpstreamFailure } from './upstream-failure.js';
+import { abort, readBeforeLoss, watchSilence, type SilenceWatch } from './upstream-socket.js';
 
 /** What is asked, by whom, and where it goes. */
 export interface Asked {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly to: ForwardTo;
-  readonly rules: RequestRules;
 }
 
-export interface ExchangeDeps extends Pick<ForwardDeps, 'onFailure'> {
+export interface ExchangeDeps extends Pick<ForwardDeps, 'onFailure' | 'log' | 'timeouts'> {
   readonly connections: Connections;
   readonly dial: Dial;
-  readonly log: Logger;
-  readonly timeouts: ForwardTimeouts;
+  readonly token: string | undefined;
 }
 
 interface Exchange extends Asked {
@@ -45,15 +41,14 @@ interface Message extends Pick<Outgoing, 'path' | 'headers' | 'bodyLines'> {
   readonly repeatable: boolean;
 }
 
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 const NO_BYTES = Buffer.alloc(0);
 const ignore = (): void => undefined;
 
 /** Relays one request to a container and its answer back; ends, and never throws, when neither side is open any more. */
-export function exchange({ req, res, to, rules }: Asked, deps: ExchangeDeps): Promise<void> {
+export function exchange({ req, res, to }: Asked, deps: ExchangeDeps): Promise<void> {
   return new Promise((over) => {
     if (isGone({ req, res })) { over(); return; }
-    const x: Exchange = { req, res, to, rules, deps, over, open: 1, stage: 'waiting', upstream: undefined, answer: undefined, silence: undefined, awaitsContinue: req.headers.expect !== undefined };
+    const x: Exchange = { req, res, to, deps, over, open: 1, stage: 'waiting', upstream: undefined, answer: undefined, silence: undefined, awaitsContinue: req.headers.expect !== undefined };
     res.on('error', ignore);
     onceGone(x, () => { x.stage = 'over'; leaveUpstream(x); release(x); });
     try {
@@ -70,14 +65,14 @@ function release(x: Exchange): void {
   if (x.open === 0) x.over();
 }
 
-function compose({ req, rules }: Asked): Message {
+function compose({ req, to, deps }: Exchange): Message {
   const framing = requestFraming(req);
   return {
     framing,
     path: originForm(req.url ?? '/'),
-    headers: requestHeaders(req.rawHeaders, rules),
+    headers: requestHeaders(req.rawHeaders, to, deps.token),
     bodyLines: bodyLines(req, framing),
-    repeatable: framing === 'none' && IDEMPOTENT.has(req.method ?? ''),
+    repeatable: isRepeatable(req),
   };
 }
 
@@ -103,7 +98,7 @@ function begin(x: Exchange, message: Message, upstream: ClientRequest): void {
     if (x.stage !== 'waiting' || x.upstream !== upstream) return;
     const untouched = upstream.reusedSocket && upstream.socket?.bytesRead === bytesBefore;
     if (message.repeatable && untouched && isConnectionLoss(error) && x.deps.connections.current) sendAgain(x, message);
-    else fail(x, toUpstreamFailure(error));
+    else fail(x, toUpstreamFailure(error, x.req));
   });
   upstream.once('close', () => {
     silence.stop();
@@ -124,6 +119,7 @@ function listen(x: Exchange, upstream: ClientRequest): void {
     socket.on('error', ignore).destroy();
     fail(x, new AppError('bad_upstream', 'The application switched protocols without being asked to.'));
   });
+  upstream.on('information', (hint) => { if (x.stage === 'waiting') relayHint(x, hint); });
   if (!x.awaitsContinue) return;
   upstream.once('continue', () => {
     x.awaitsContinue = false;
@@ -136,7 +132,7 @@ function sendAgain(x: Exchange, message: Message): void {
   try {
     send(x, message, x.deps.connections.single);
   } catch (error) {
-    fail(x, toUpstreamFailure(error));
+    fail(x, toUpstreamFailure(error, x.req));
   }
 }
 
@@ -188,7 +184,7 @@ function onTimeout(x: Exchange, upstream: ClientRequest): void {
 }
 
 function onUpstreamClosed(x: Exchange): void {
-  if (x.stage === 'waiting') fail(x, new AppError('bad_upstream', 'The application closed the connection before it answered.'));
+  if (x.stage === 'waiting') fail(x, closedUnanswered(x.req));
   if (!x.req.complete) discardBody(x);
 }
 
@@ -200,9 +196,9 @@ function fail(x: Exchange, error: AppError): void {
   if (isGone(x)) { x.res.destroy(); return; }
   closeUnlessContinued(x);
   try {
-    x.deps.onFailure(error, x.req, x.res);
+    x.deps.onFailure(error, { req: x.req, res: x.res, to: x.to, requestId: x.to.requestId });
   } catch (thrown) {
-    x.deps.log.error('a failed request could not be answered', { error: thrown, container: x.to.container });
+    x.deps.log.error('a failed request could not be answered', { error: thrown, container: x.to.container, requestId: x.to.requestId });
     x.res.destroy();
   }
 }
@@ -211,7 +207,7 @@ function fail(x: Exchange, error: AppError): void {
 function cut(x: Exchange, error: unknown): void {
   if (x.stage !== 'relaying') return;
   x.stage = 'over';
-  x.deps.log.warn('an answer ended before it was complete', { error, container: x.to.container });
+  x.deps.log.warn('an answer ended before it was complete', { error, container: x.to.container, requestId: x.to.requestId });
   leaveUpstream(x);
   // A reset, because a mere end is the proper end of an answer without a length.
   if (x.res.socket) abort(x.res.socket);

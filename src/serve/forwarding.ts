@@ -7,7 +7,7 @@ import type { Logger } from '../kernel/log.js';
 import type { AnswerRules, RequestRules } from './proxy-guards.js';
 
 /** Where one request goes, and what both sides are told about it. */
-export interface ForwardTo extends AnswerRules, Omit<RequestRules, 'trusted'> {
+export interface ForwardTo extends AnswerRules, RequestRules {
   /** Connections are kept per container, never per address. */
   readonly container: ContainerId;
   /** An IP literal: nothing is looked up. */
@@ -26,15 +26,31 @@ export interface ForwardTimeouts {
   readonly upgradedIdleMs: number;
 }
 
+/** What is usual: long polls of 90 s begin in time, and no stream is cut that says something every ten minutes. */
+export const TIMEOUTS: ForwardTimeouts = { connectMs: 3_000, responseMs: 120_000, idleMs: 600_000, upgradedIdleMs: 3_600_000 };
+
 export interface ForwardDeps {
   readonly log: Logger;
-  /** Answers for an exchange that failed before its response began; must end the response. */
-  readonly onFailure: (error: AppError, req: IncomingMessage, res: ServerResponse) => void;
-  /** Answers on the raw socket for an upgrade that failed before anything was written; must end the socket. */
-  readonly onUpgradeFailure: (error: AppError, req: IncomingMessage, socket: Duplex) => void;
+  /** Answers for an exchange that failed before its response began, or passes it on anew; must see to the response's end. */
+  readonly onFailure: (error: AppError, failed: FailedExchange) => void;
+  /** Answers on the raw socket for an upgrade that failed before anything was written, or passes it on anew; must see to the socket's end. */
+  readonly onUpgradeFailure: (error: AppError, failed: FailedUpgrade) => void;
   readonly timeouts: ForwardTimeouts;
-  /** Whether a peer address is a proxy of ours; nobody's is when left away. */
-  readonly trusts?: (peer: string) => boolean;
+  /** The bearer of this server's own API, which no application gets to see. */
+  readonly token?: string;
+}
+
+export interface FailedExchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly to: ForwardTo;
+  readonly requestId: string;
+}
+
+export interface FailedUpgrade extends UpgradeClient {
+  readonly req: IncomingMessage;
+  readonly to: ForwardTo;
+  readonly requestId: string;
 }
 
 /** The client's side of an upgrade, as node:http hands it over. */

@@ -4,7 +4,7 @@ const HOP_BY_HOP = [
 ];
 const ANSWER_DROPS: ReadonlySet<string> = new Set(HOP_BY_HOP);
 // Lines about the body are set apart; `__proto__` would be no line but an object's ancestor.
-const REQUEST_DROPS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'forwarded', 'x-real-ip', '--proto--']);
+const REQUEST_DROPS: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'forwarded', 'x-real-ip', 'x-request-id', '--proto--']);
 const FORWARDED_BY_US: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port']);
 // CGI-like servers take `_` for `-` and so read `X_Slipway_User` and `X-Slipway-User` as one name (CVE-2025-64484).
 const RESERVED = /^x[^a-z0-9]slipway(?:[^a-z0-9]|$)/;

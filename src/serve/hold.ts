@@ -9,7 +9,7 @@ import type { Answers } from './answers.js';
 import { answerReserved, isReserved } from './reserved.js';
 import type { RequestKind } from './request-kind.js';
 import { classifyRequest } from './request-kind.js';
-import type { Visit, Visits } from './visits.js';
+import type { Elsewhere, Visit, Visits } from './visits.js';
 
 export interface HoldDeps {
   readonly visits: Visits;
@@ -32,7 +32,11 @@ export interface Asked {
 export interface Hold {
   /** Ends when the request was answered, or let through by `forward`. */
   request(req: IncomingMessage, res: ServerResponse, held: Asked & { readonly forward: () => boolean }): Promise<void>;
-  upgrade(socket: Duplex, held: Asked & { readonly forward: () => boolean }): Promise<void>;
+  /** Sends on to the project that has what was asked for. */
+  elsewhere(req: IncomingMessage, res: ServerResponse, name: Elsewhere): Promise<void>;
+  upgrade(socket: Duplex, held: Asked & { readonly requestId: string; readonly forward: () => boolean }): Promise<void>;
+  /** How many wait now. */
+  readonly waiting: number;
   /** Answers all that wait, and each later one at once: what they want is not made any more. */
   close(): void;
 }
@@ -86,6 +90,7 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
   };
 
   return {
+    get waiting() { return held; },
     close: () => { closing.abort(); },
     request: async (req, res, { project, name, projectHost, forward }) => {
       const kind = classifyRequest(req);
@@ -98,17 +103,25 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
         answers.failure({ req, res, page: kind === 'navigation' }, toAppError(error));
       }
     },
-    upgrade: async (socket, { project, name, forward }) => {
+    elsewhere: async (req, res, name) => {
+      try {
+        answers.redirect(res, urlOf(formatLabel(name), await visits.home(name), req.url ?? '/'));
+      } catch (error) {
+        answers.failure({ req, res, page: classifyRequest(req) === 'navigation' }, toAppError(error));
+      }
+    },
+    upgrade: async (socket, { project, name, requestId, forward }) => {
       const gone = new AbortController();
-      socket.once('close', () => { gone.abort(); });
+      // Nobody reads the socket meanwhile, so that its end alone does not close it.
+      for (const event of ['end', 'close']) socket.once(event, () => { gone.abort(); });
       try {
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
         const outcome = await wait(visit, limits.requestMs, gone.signal);
         if (outcome.kind === 'gone' || (outcome.kind === 'open' && forward())) return;
-        answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket);
+        answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
-        answers.upgradeFailure(toAppError(error), socket);
+        answers.upgradeFailure(toAppError(error), socket, requestId);
       }
     },
   };

@@ -1,10 +1,10 @@
-import { ServerResponse, type IncomingMessage, type RequestListener, type Server as HttpServer } from 'node:http';
-import { Socket } from 'node:net';
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AppError } from '../domain/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import type { Answers } from './answers.js';
+import { abort } from './upstream-socket.js';
 
 /** Begins to listen. @throws AppError `internal` when the address is taken or not ours */
 export function listen(http: HttpServer, { address, port }: { readonly address: string; readonly port: number }): Promise<void> {
@@ -26,9 +26,19 @@ export interface Closing {
   readonly cut: () => void;
 }
 
-/** Once the listener is closed, a connection ends with the answer that is in flight on it: its next request belongs to the next server. */
-export function closeWhenAnswered(http: HttpServer): void {
-  http.on('request', (_req, res: ServerResponse) => { res.once('close', () => { if (!http.listening) http.closeIdleConnections(); }); });
+/**
+ * Knows the answer that each connection had last. Once the listener is closed, a connection ends with the answer that
+ * is in flight on it: its next request belongs to the next server.
+ */
+export function watchAnswers(http: HttpServer): (socket: Duplex) => ServerResponse | undefined {
+  const last = new WeakMap<Duplex, ServerResponse>();
+  const begun = ({ socket }: IncomingMessage, res: ServerResponse) => {
+    last.set(socket, res);
+    res.once('close', () => { if (!http.listening) http.closeIdleConnections(); });
+  };
+  http.on('request', begun);
+  http.on('checkContinue', begun);
+  return (socket) => last.get(socket);
 }
 
 /** Takes no new connection, lets what is in flight end for a while, then closes what is left. Safe when not listening. */
@@ -43,21 +53,42 @@ export async function close(http: HttpServer, { clock, drainMs, cut }: Closing):
   await closed;
 }
 
-/** What is not HTTP gets one line of HTTP and the end of the connection. */
-export function answerClientError(error: NodeJS.ErrnoException, { socket, answers, log }: { socket: Duplex; answers: Answers; log: Logger }): void {
-  log.debug('client error', { code: error.code });
-  if (error.code === 'ECONNRESET' || !socket.writable) { socket.destroy(); return; }
-  if (error.code === 'HPE_HEADER_OVERFLOW') answers.upgradeFailure(new AppError('header_too_large', 'The header is larger than 16 KiB.'), socket);
-  else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') answers.upgradeFailure(new AppError('request_timeout', 'The request did not arrive in time.'), socket);
-  else answers.upgradeFailure(new AppError('invalid_request', 'This is not a request that HTTP allows.'), socket);
+export interface ClientErrorDeps {
+  readonly answers: Answers;
+  readonly lastAnswer: (socket: Duplex) => ServerResponse | undefined;
+  readonly log: Logger;
 }
 
-/** Upgrades to anything but WebSocket (h2c, say) are offers that a server may ignore: the request is answered as it is. */
-export function answerWithoutUpgrade(req: IncomingMessage, socket: Duplex, request: RequestListener): void {
-  if (!(socket instanceof Socket)) { socket.destroy(); return; }
-  const res = new ServerResponse(req);
+/**
+ * What is not HTTP gets an answer and the end of the connection: the answer to the request that it was meant to be a
+ * part of, if that has none yet, and none at all in the middle of another one.
+ */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex, { answers, lastAnswer, log }: ClientErrorDeps): void {
+  const res = lastAnswer(socket);
+  // What comes behind the last answer of a connection has no reader; its end is on the way.
+  if (!socket.destroyed && (socket.writableEnded || (res?.writableEnded === true && !res.shouldKeepAlive))) return;
+  log.debug('client error', { code: error.code });
+  const isBusy = res !== undefined && !res.writableEnded;
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  else if (isBusy && res.headersSent) abort(socket);
+  else if (isBusy) refuse(res, { error: faultIn(error), answers });
+  else answers.clientFailure(faultIn(error), socket, error.code === 'HPE_HEADER_OVERFLOW' && isFromPerson(error));
+}
+
+function refuse(res: ServerResponse, { error, answers }: { error: AppError; answers: Answers }): void {
   res.shouldKeepAlive = false;
-  res.assignSocket(socket);
-  res.on('finish', () => { res.detachSocket(socket); socket.end(); });
-  request(req, res);
+  answers.failure({ req: res.req, res, page: false }, error);
+}
+
+function faultIn({ code }: NodeJS.ErrnoException): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') return new AppError('header_too_large', 'The request header is larger than 16 KiB.');
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new AppError('request_timeout', 'The request did not arrive in time.');
+  return new AppError('invalid_request', 'This is not a request that HTTP allows.');
+}
+
+/** The parser gives up before anybody could read the header; a page is right unless all that can be seen speaks against it. */
+function isFromPerson(error: NodeJS.ErrnoException): boolean {
+  const packet: unknown = Reflect.get(error, 'rawPacket');
+  const text = Buffer.isBuffer(packet) ? packet.toString('latin1') : '';
+  return /\btext\/html\b/i.test(text) || !/^[A-Z-]+ [^ ]+ HTTP\/1/.test(text);
 }

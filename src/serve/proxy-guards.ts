@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { CommitHash, ReleaseNumber } from '../domain/ids.js';
 import { formatRelease } from '../domain/ids.js';
 import { AppError } from '../domain/errors.js';
@@ -20,13 +20,14 @@ export interface RequestRules {
   readonly forwarded: Forwarded;
   /** The peer is a proxy of ours: what it says about its own peer is kept and added to. */
   readonly trusted: boolean;
-  readonly requestId?: string | undefined;
+  readonly requestId: string;
 }
 
 export interface AnswerRules {
-  readonly commit: CommitHash;
+  /** Null when its image was pulled. */
+  readonly commit: CommitHash | null;
   readonly release: ReleaseNumber;
-  /** Host name of the preview, without port. */
+  /** Host of the preview as it was asked for, in any case, with or without port. */
   readonly previewHost: string;
 }
 
@@ -43,8 +44,10 @@ const NEVER_NAMED: ReadonlySet<string> = new Set(['host', 'content-length', 'set
 /** For all others node:http would declare a missing body as chunked. */
 const BODYLESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'DELETE', 'TRACE', 'CONNECT']);
 const NOTHING: ReadonlySet<string> = new Set();
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
-const RESERVED_COOKIE = /^(?:__host-|__secure-)?slw_/i;
+// A cookie without a name comes back as its value alone, which may read like one with a name.
+const RESERVED_COOKIE = /^[\s=]*(?:__(?:host|secure)-(?:slw|slipway)|slw_|slipway_)/i;
 const RESERVED_BEARER = /^bearer\s+slw_/i;
 const UNWRITABLE = /[^\t\x20-\x7e\x80-\xff]/;
 const UNWRITABLE_TARGET = /[^\x21-\x7e\x80-\xff]/;
@@ -60,6 +63,11 @@ export function requestFraming({ headers }: Pick<IncomingMessage, 'headers'>): F
     return 'chunked';
   }
   return length === undefined || length === '0' ? 'none' : 'length';
+}
+
+/** Whether a request may be sent again: it changes nothing by being repeated, and carries no body. */
+export function isRepeatable(req: Pick<IncomingMessage, 'method' | 'headers'>): boolean {
+  return IDEMPOTENT.has(req.method ?? '') && requestFraming(req) === 'none';
 }
 
 /** The lines about a request's body, which `requestHeaders` leaves out. */
@@ -85,25 +93,29 @@ export function originForm(target: string): string {
  * What the application gets of a request's header lines: hop-by-hop lines, Slipway's own names, cookies and tokens
  * are gone, forwarding lines say what this server saw; all else is untouched. The lines about the body and
  * `Connection` are the caller's.
+ *
+ * @param token the bearer of this server's own API, where it has no prefix to know it by
  */
-export function requestHeaders(raw: RawHeaders, { forwarded, trusted, requestId }: RequestRules): string[] {
+export function requestHeaders(raw: RawHeaders, rules: RequestRules, token?: string): string[] {
+  const { forwarded, trusted, requestId } = rules;
   const named = namedInConnection(raw);
   const kept: string[] = [];
   const seen = new Set<string>();
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? '';
     const key = name.toLowerCase();
-    if (named.has(key) || isDroppedFromRequest(key, trusted) || (requestId !== undefined && key === 'x-request-id')) continue;
-    const value = withoutOwnSecrets(key, raw[at + 1] ?? '');
+    if (isDroppedFromRequest(key, trusted)) { if (key === 'forwarded' || key === 'x-real-ip') seen.add(key); continue; }
+    if (named.has(key)) continue;
+    const value = trusted && key === 'host' ? forwarded.host : withoutOwnSecrets(key, raw[at + 1] ?? '', token);
     if (value === null) continue;
     kept.push(seen.has(key) ? spelledBefore(kept, key) : name, value);
     seen.add(key);
   }
   if (!seen.has('host')) kept.push('Host', forwarded.host);
-  if (trusted && hasName(raw, 'forwarded')) kept.push('Forwarded', appended(raw, 'forwarded', forwardedElement(forwarded.for)));
+  if (seen.has('forwarded')) kept.push('Forwarded', trusted ? appended(raw, 'forwarded', forwardedElement(forwarded)) : forwardedElement(forwarded));
+  if (!trusted && seen.has('x-real-ip')) kept.push('X-Real-IP', forwarded.for);
   kept.push('X-Forwarded-For', trusted ? appended(raw, 'x-forwarded-for', forwarded.for) : forwarded.for);
-  kept.push('X-Forwarded-Host', forwarded.host, 'X-Forwarded-Proto', forwarded.proto, 'X-Forwarded-Port', forwarded.port);
-  if (requestId !== undefined) kept.push('X-Request-Id', requestId);
+  kept.push('X-Forwarded-Host', forwarded.host, 'X-Forwarded-Proto', forwarded.proto, 'X-Forwarded-Port', forwarded.port, 'X-Request-Id', requestId);
   return kept;
 }
 
@@ -132,16 +144,22 @@ export function answerHeaders(raw: RawHeaders, { commit, release, previewHost }:
     const value = key === 'set-cookie' ? ownCookieOnly(raw[at + 1] ?? '', previewHost) : raw[at + 1] ?? '';
     if (value !== null) kept.push(name, value);
   }
-  kept.push('X-Slipway-Commit', commit, 'X-Slipway-Release', formatRelease(release), 'X-Robots-Tag', 'noindex');
+  if (commit !== null) kept.push('X-Slipway-Commit', commit);
+  kept.push('X-Slipway-Release', formatRelease(release), 'X-Robots-Tag', 'noindex');
   return kept;
 }
 
 /** Header lines as text. @throws AppError `bad_upstream` for one that cannot be written */
-export function headerText(lines: RawHeaders): string {
+function headerText(lines: RawHeaders): string {
   const written: string[] = [];
   for (let at = 0; at + 1 < lines.length; at += 2) written.push(`${lines[at] ?? ''}: ${lines[at + 1] ?? ''}\r\n`);
   if (lines.some((part) => UNWRITABLE.test(part))) throw new AppError('bad_upstream', 'The application sent a header with a control character in it.');
   return written.join('');
+}
+
+/** The first lines of an answer as bytes. @throws AppError `bad_upstream` for a header that cannot be written */
+export function messageHead({ status, reason, headers }: AnswerHead): string {
+  return `HTTP/1.1 ${status} ${reason === '' ? STATUS_CODES[status] ?? '' : reason}\r\n${headerText(headers)}\r\n`;
 }
 
 /** A reason phrase without the bytes that a status line may not carry. */
@@ -151,17 +169,18 @@ export function printable(reason: string): string {
 
 /** A cookie line without Slipway's own cookies, the bytes of the others untouched; null when none is left. */
 export function withoutReservedCookies(line: string): string | null {
-  if (!/slw_/i.test(line)) return line;
-  const others = line.split(';').filter((pair) => !RESERVED_COOKIE.test(pair.trim()));
+  if (!/slw|slipway/i.test(line)) return line;
+  const others = line.split(';').filter((pair) => !RESERVED_COOKIE.test(pair));
   return others.length === 0 ? null : others.join(';').trimStart();
 }
 
 /** A `Set-Cookie` value that stays on the preview's own host; null for a name that is Slipway's. */
 export function ownCookieOnly(line: string, previewHost: string): string | null {
-  if (RESERVED_COOKIE.test(line.trim())) return null;
+  if (RESERVED_COOKIE.test(line)) return null;
   if (!/domain/i.test(line)) return line;
+  const host = previewHost.toLowerCase().replace(/\.?(?::\d*)?$/, '');
   const [pair = '', ...attributes] = line.split(';');
-  return [pair, ...attributes.filter((attribute) => !coversParent(attribute, previewHost.toLowerCase()))].join(';');
+  return [pair, ...attributes.filter((attribute) => !coversParent(attribute, host))].join(';');
 }
 
 /** By hand: an expression for this takes quadratic time on a long line of blanks. */
@@ -174,9 +193,11 @@ function coversParent(attribute: string, host: string): boolean {
   return domain !== '' && host.endsWith(`.${domain}`);
 }
 
-function withoutOwnSecrets(key: string, value: string): string | null {
+function withoutOwnSecrets(key: string, value: string, token: string | undefined): string | null {
   if (key === 'cookie') return withoutReservedCookies(value);
-  return key === 'authorization' && RESERVED_BEARER.test(value) ? null : value;
+  if (key !== 'authorization') return value;
+  const isOurs = RESERVED_BEARER.test(value) || (token !== undefined && /^bearer\s+(.*)$/i.exec(value)?.[1]?.trim() === token);
+  return isOurs ? null : value;
 }
 
 function namedInConnection(raw: RawHeaders): ReadonlySet<string> {
@@ -199,18 +220,16 @@ function appended(raw: RawHeaders, key: string, value: string): string {
   return [...chain, value].join(', ');
 }
 
-function hasName(raw: RawHeaders, key: string): boolean {
-  return raw.some((name, at) => at % 2 === 0 && name.toLowerCase() === key);
-}
-
-/** @see RFC 7239 section 6: an IPv6 address is bracketed, and quoted for its colons */
-const forwardedElement = (address: string): string => (address.includes(':') ? `for="[${address}]"` : `for=${address}`);
+/** @see RFC 7239 section 6: an IPv6 address is bracketed, and what has colons is quoted */
+const forwardedElement = ({ for: address, host, proto }: Forwarded): string =>
+  `for=${address.includes(':') ? `"[${address}]"` : address};host="${host}";proto=${proto}`;
 
 /** What remains coded after node:http took the chunks apart would reach the client without its label. */
 function requireKnownCoding(coding: string): void {
   if (coding.trim().toLowerCase() !== 'chunked') throw new AppError('bad_upstream', `The application sent its answer with the transfer coding ${coding}.`);
 }
 
-function without(headers: string[], key: string): string[] {
+/** Header lines but for those of a name, given in lower case. */
+export function without(headers: string[], key: string): string[] {
   return headers.filter((_, at) => headers[at - (at % 2)]?.toLowerCase() !== key);
 }

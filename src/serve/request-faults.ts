@@ -6,8 +6,18 @@ const REFUSED_METHODS: ReadonlySet<string> = new Set(['TRACE', 'CONNECT']);
 /** What a 405 of the data plane allows; everything else is the application's to refuse. */
 export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
-/** What node:http lets through and no host of ours takes: no Host line or two, TRACE, a target that is not a path. */
-export function faultOf({ method, url, rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>): AppError | undefined {
+/** What the control plane looks at; each of its paths says by itself which of them it takes. */
+export const CONTROL_METHODS: ReadonlySet<string> = new Set(ALLOWED_METHODS.split(', '));
+
+/** More than any program sends; node:http would leave out without a word what exceeds a limit of its own. */
+const MOST_LINES = 200;
+
+type Asked = Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'httpVersionMajor'>;
+
+/** What node:http lets through and no host of ours takes: no Host line or two, TRACE, a target that is not a path, too many lines. */
+export function faultOf({ method, url, rawHeaders, httpVersionMajor }: Asked): AppError | undefined {
+  if (httpVersionMajor !== 1) return new AppError('invalid_request', 'This server speaks HTTP/1.');
+  if (rawHeaders.length > 2 * MOST_LINES) return new AppError('header_too_large', `The request header has more than ${MOST_LINES} lines.`);
   if (REFUSED_METHODS.has(method ?? '') || url === '*') return new AppError('method_not_allowed', `${method ?? ''} is not allowed.`);
   if (url?.startsWith('/') !== true) return new AppError('invalid_request', 'The request target must be a path.');
   let hosts = 0;

@@ -7,7 +7,8 @@ import type { Clock } from '../kernel/clock.js';
 export interface Serving {
   readonly project: ProjectName;
   readonly route: RouteId;
-  readonly commit: CommitHash;
+  /** Null when its image was pulled. */
+  readonly commit: CommitHash | null;
   readonly release: ReleaseNumber;
   readonly container: ContainerId;
   readonly target: Target;
@@ -34,6 +35,8 @@ export interface RoutingTable {
   idleMs(container: ContainerId): number | null;
   /** Ends when nothing is in flight or the signal aborts. */
   drained(container: ContainerId, signal: AbortSignal): Promise<void>;
+  /** How many exchanges are in flight to all containers. */
+  readonly inFlight: number;
   /** When routes were used since the last call, those in use now included: wall-clock milliseconds. */
   takeAccesses(): Map<RouteId, number>;
 }
@@ -94,6 +97,7 @@ export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
       counter.waiting.add(done);
       signal.addEventListener('abort', done, { once: true });
     }),
+    get inFlight() { return [...counters.values()].reduce((sum, { inFlight }) => sum + inFlight, 0); },
     takeAccesses: () => {
       for (const { container, route } of byHost.values()) if ((counters.get(container)?.inFlight ?? 0) > 0) accesses.set(route, clock.now());
       const taken = accesses;

@@ -1,20 +1,25 @@
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { AppError } from '../domain/errors.js';
-import type { HostReader } from '../domain/hosts.js';
+import { AppError, toAppError } from '../domain/errors.js';
+import { normalizeHost, type HostMeaning, type HostReader } from '../domain/hosts.js';
+import { isForeign } from '../domain/origin.js';
 import type { Urls } from '../domain/urls.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import type { Part } from '../kernel/part.js';
-import { hasBody, type Answers } from './answers.js';
+import type { Answers } from './answers.js';
+import type { Callers } from './callers.js';
+import type { ContainerChecks } from './container-checks.js';
 import type { Forward, ForwardTo } from './forward.js';
-import { ALLOWED_METHODS, faultOf, toOriginForm } from './request-faults.js';
+import { CONTROL_METHODS, faultOf, toOriginForm } from './request-faults.js';
 import type { Hold } from './hold.js';
-import { answerClientError, answerWithoutUpgrade, close, closeWhenAnswered, listen } from './listener.js';
+import { answerClientError, close, listen, watchAnswers } from './listener.js';
+import { Received } from './received.js';
 import { classifyRequest } from './request-kind.js';
 import { isReserved } from './reserved.js';
 import type { RoutingEntry, RoutingTable } from './routing.js';
+import type { SharedHost } from './shared-host.js';
 
 export interface ServerDeps {
   readonly listen: { readonly address: string; readonly port: number };
@@ -24,6 +29,10 @@ export interface ServerDeps {
   readonly answers: Answers;
   readonly hosts: HostReader;
   readonly urls: Urls;
+  readonly callers: Callers;
+  /** Set with `routing: session` only. */
+  readonly shared: SharedHost | undefined;
+  readonly checks: Pick<ContainerChecks, 'doubt'>;
   /** The control plane. */
   readonly control: RequestListener;
   /** Whether a peer lies in a network of previews, which may not use the control plane. */
@@ -37,68 +46,86 @@ export interface ServerDeps {
 export interface Server extends Part {
   /** The port it listens on; before `start` the one it is to listen on. */
   port(): number;
+  /** How many connections are open. */
+  connections(): Promise<number>;
+  /** Sends what came before, and found nobody, to whoever serves its host now. */
+  again(req: IncomingMessage, res: ServerResponse): void;
+  upgradeAgain(req: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
 const HEADERS_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_MS = 65_000;
 const CHECK_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 10_000;
+/** Beyond it new connections are refused. */
+export const MAX_CONNECTIONS = 10_000;
 
 /**
  * The one listener. A running preview: host in a map → forward; nothing else happens on that path.
  * All other hosts: the control plane, a preview that must be opened first, or nobody's.
  */
 export function createServer(deps: ServerDeps): Server {
-  const { routing, forward, hold, answers, hosts, urls, log } = deps;
+  const { routing, forward, hold, answers, hosts, urls, callers, checks, shared, log } = deps;
+  const hostFor = shared ? shared.hostOf : ({ headers }: IncomingMessage) => headers.host;
   const port = () => (http.address() as AddressInfo | null)?.port ?? deps.listen.port;
 
-  let scheme: 'http' | 'https' | undefined;
-  /** Asked of the configured URL once: making one of its parts costs as much as the rest of a request's preparation. */
-  const schemeOf = () => (scheme ??= urls.secure ? 'https' : 'http');
+  const targetOf = ({ container, target, commit, release }: RoutingEntry, req: IncomingMessage): ForwardTo => {
+    const { forwarded, trusted, requestId } = callers.describe(req);
+    return { container, target, commit, release, previewHost: forwarded.host, forwarded, trusted, requestId };
+  };
 
-  const targetOf = (entry: RoutingEntry, req: IncomingMessage): ForwardTo => {
-    const host = req.headers.host ?? '';
-    const proto = schemeOf();
-    return {
-      container: entry.container, target: entry.target, commit: entry.commit, release: entry.release, previewHost: host.replace(/:\d+$/, ''),
-      forwarded: { for: req.socket.remoteAddress ?? '', host, proto, port: /:(\d+)$/.exec(host)?.[1] ?? (proto === 'https' ? '443' : '80') },
-    };
+  const again = (req: IncomingMessage, res: ServerResponse) => {
+    if (res.destroyed) return;
+    const entry = routing.find(hostFor(req));
+    if (entry && !isReserved(req.url)) pass(entry, req, res);
+    else dispatch(req, res);
   };
 
   const pass = (entry: RoutingEntry, req: IncomingMessage, res: ServerResponse) => {
+    const doubt = checks.doubt(entry.container);
+    if (doubt) { void doubt.then(() => { again(req, res); }); return true; }
     const end = classifyRequest(req) === 'passive' ? () => undefined : entry.begin();
     forward.request(req, res, targetOf(entry, req)).finally(end).catch((error: unknown) => { log.error('forward failed', { error }); });
     return true;
   };
 
   const passUpgrade = (entry: RoutingEntry, { req, socket, head }: Upgrade) => {
+    const doubt = checks.doubt(entry.container);
+    if (doubt) { void doubt.then(() => { upgradeAgain(req, socket, head); }); return true; }
     forward.upgrade(req, { socket, head }, targetOf(entry, req)).finally(entry.begin()).catch((error: unknown) => { log.error('upgrade failed', { error }); });
     return true;
   };
 
-  const request = (req: IncomingMessage, res: ServerResponse) => {
+  const request = (req: Received, res: ServerResponse) => {
+    if (req.ignoresOffer) res.shouldKeepAlive = false;
     toOriginForm(req);
-    const entry = routing.find(req.headers.host);
+    callers.settleHost(req);
     const fault = faultOf(req);
     if (fault) refuse(req, res, fault);
-    else if (entry && !isReserved(req.url)) pass(entry, req, res);
-    else dispatch(req, res);
+    else if (shared) shared.settle(req).then(() => { again(req, res); }, (error: unknown) => { refuseShared(req, res, toAppError(error)); });
+    else again(req, res);
+  };
+
+  const refuseShared = (req: IncomingMessage, res: ServerResponse, error: AppError) => {
+    const chooser = error.code === 'preview_not_chosen' && classifyRequest(req) === 'navigation';
+    if (chooser) answers.redirect(res, urls.control(normalizeHost(req.headers.host ?? '') ?? urls.serverHost));
+    else refuse(req, res, error);
   };
 
   const refuse = (req: IncomingMessage, res: ServerResponse, error: AppError) => {
-    if (error.status === 405) res.setHeader('Allow', ALLOWED_METHODS);
     answers.failure({ req, res, page: classifyRequest(req) === 'navigation' }, error);
   };
 
   const dispatch = (req: IncomingMessage, res: ServerResponse) => {
-    const meaning = hosts.read(req.headers.host);
+    const meaning = hosts.read(hostFor(req));
     switch (meaning.kind) {
       case 'control': case 'address': control(req, res, meaning.kind); return;
       case 'nothing': refuse(req, res, new AppError('unknown_preview', `No preview is named ${meaning.host}.`)); return;
+      case 'elsewhere': hold.elsewhere(req, res, meaning.name).catch((error: unknown) => { log.error('request not sent on', { error }); res.destroy(); }); return;
       case 'unknown': refuse(req, res, new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`)); return;
       case 'preview': {
-        const again = () => { const entry = routing.find(req.headers.host); return entry !== undefined && pass(entry, req, res); };
+        if (isReserved(req.url) && isForeign(req.headers, urls.at(normalizeHost(req.headers.host ?? '') ?? meaning.host, ''))) { refuse(req, res, new AppError('cross_site', 'A page of another site asked for this.')); return; }
+        const again = () => { const entry = routing.find(hostFor(req)); return entry !== undefined && pass(entry, req, res); };
         hold.request(req, res, { ...meaning, forward: again }).catch((error: unknown) => { log.error('held request not answered', { error }); res.destroy(); });
       }
     }
@@ -106,46 +133,72 @@ export function createServer(deps: ServerDeps): Server {
 
   const control = (req: IncomingMessage, res: ServerResponse, kind: 'control' | 'address') => {
     const path = (req.url ?? '').split('?')[0] ?? '';
-    if (deps.isPreviewPeer(req.socket.remoteAddress ?? '')) refuse(req, res, new AppError('from_preview_network', 'This address belongs to a preview.'));
-    else if (kind === 'control' || /^\/(?:healthz|readyz|api(?:\/.*)?)$/.test(path)) { if (req.headers.expect !== undefined) res.writeContinue(); deps.control(req, res); }
+    if (deps.isPreviewPeer(callers.addressOf(req))) refuse(req, res, new AppError('from_preview_network', 'This address belongs to a preview.'));
+    else if (!CONTROL_METHODS.has(req.method ?? '')) refuse(req, res, new AppError('method_not_allowed', `${req.method ?? ''} is not allowed here.`));
+    else if (kind === 'control' || /^\/(?:healthz|readyz|api(?:\/.*)?)$/.test(path)) enter(req, res);
     else if (path === '/') answers.redirect(res, urls.at(urls.serverHost));
     else refuse(req, res, new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`));
   };
 
+  const enter = (req: IncomingMessage, res: ServerResponse) => {
+    if (req.headers.expect !== undefined) res.writeContinue();
+    res.setHeader('X-Request-Id', callers.requestIdOf(req));
+    callers.settleHeaders(req);
+    deps.control(req, res);
+  };
+
+  const upgradeAgain = (req: IncomingMessage, socket: Duplex, head: Buffer) => { if (!socket.destroyed) upgradeSettled(req, socket, head); };
+
   const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
-    if (!/^websocket$/i.test(req.headers.upgrade ?? '')) {
-      // node:http hands a body over as raw bytes here: half of a request must not look like a whole one.
-      if (hasBody(req)) answers.upgradeFailure(new AppError('invalid_request', 'A request with a body cannot ask for an upgrade: send it without Upgrade.'), socket);
-      else answerWithoutUpgrade(req, socket, request);
-      return;
-    }
     toOriginForm(req);
+    callers.settleHost(req);
+    if (!shared) { upgradeSettled(req, socket, head); return; }
+    shared.settle(req).then(() => { upgradeSettled(req, socket, head); }, (error: unknown) => { answers.upgradeFailure(toAppError(error), socket, callers.requestIdOf(req)); });
+  };
+
+  const upgradeSettled = (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const entry = routing.find(hostFor(req));
     const fault = faultOf(req);
-    if (fault) { answers.upgradeFailure(fault, socket); return; }
-    const entry = routing.find(req.headers.host);
-    if (entry && !isReserved(req.url)) { passUpgrade(entry, { req, socket, head }); return; }
-    const meaning = hosts.read(req.headers.host);
-    if (meaning.kind !== 'preview' || isReserved(req.url)) {
-      answers.upgradeFailure(new AppError(meaning.kind === 'unknown' ? 'unknown_host' : 'not_found', 'There is no WebSocket here.'), socket);
+    if (!fault && entry && !isReserved(req.url)) { passUpgrade(entry, { req, socket, head }); return; }
+    const requestId = callers.requestIdOf(req);
+    const meaning = hosts.read(hostFor(req));
+    if (fault || meaning.kind !== 'preview' || isReserved(req.url) || classifyRequest(req) === 'passive') {
+      answers.upgradeFailure(fault ?? whyNoSocket(meaning, req), socket, requestId);
       return;
     }
-    const again = () => { const found = routing.find(req.headers.host); return found !== undefined && passUpgrade(found, { req, socket, head }); };
-    hold.upgrade(socket, { ...meaning, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
+    const again = () => { const found = routing.find(hostFor(req)); return found !== undefined && passUpgrade(found, { req, socket, head }); };
+    hold.upgrade(socket, { ...meaning, requestId, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
+  };
+
+  /** There are no WebSockets but those of applications; from elsewhere not even that is told. */
+  const whyNoSocket = (meaning: HostMeaning, req: IncomingMessage): AppError => {
+    if (meaning.kind === 'unknown') return new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`);
+    if (meaning.kind === 'preview' && !isReserved(req.url)) return new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.');
+    if (deps.isPreviewPeer(callers.addressOf(req))) return new AppError('from_preview_network', 'This address belongs to a preview.');
+    const { origin, cookie } = req.headers;
+    const isForeigner = isForeign(req.headers, urls.at(meaning.host, '')) || (origin === undefined && cookie !== undefined);
+    return isForeigner ? new AppError('cross_site', 'A page of another site asked for this connection.') : new AppError('not_found', 'There is no WebSocket here.');
   };
 
   const http = createHttpServer({
-    maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false, requireHostHeader: true, headersTimeout: HEADERS_TIMEOUT_MS,
+    IncomingMessage: Received, maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false, requireHostHeader: true, headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: CHECK_MS, noDelay: true,
   }, request);
   http.maxConnections = MAX_CONNECTIONS;
-  closeWhenAnswered(http);
+  // Without a limit of its own: lines beyond it would be left out without a word.
+  http.maxHeadersCount = 0;
+  const lastAnswer = watchAnswers(http);
   http.on('checkContinue', request);
   http.on('upgrade', upgrade);
   http.on('connect', (_req, socket) => { socket.on('error', () => undefined); answers.upgradeFailure(new AppError('method_not_allowed', 'This is not a proxy.'), socket); });
-  http.on('clientError', (error: NodeJS.ErrnoException, socket) => { answerClientError(error, { socket, answers, log }); });
+  http.on('clientError', (error: NodeJS.ErrnoException, socket) => { answerClientError(error, socket, { answers, lastAnswer, log }); });
 
-  return { port, start: () => listen(http, deps.listen), stop: () => close(http, { ...deps, cut: forward.close }) };
+  const connections = () => new Promise<number>((resolve, reject) => {
+    http.getConnections((error, count) => { if (error) reject(error); else resolve(count); });
+  });
+
+  return { port, connections, again, upgradeAgain, start: () => listen(http, deps.listen), stop: () => close(http, { ...deps, cut: forward.close }) };
 }
 
 interface Upgrade { readonly req: IncomingMessage; readonly socket: Duplex; readonly head: Buffer }

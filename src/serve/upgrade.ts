@@ -1,4 +1,4 @@
-import { request, STATUS_CODES } from 'node:http';
+import { request } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -6,21 +6,20 @@ import { AppError } from '../domain/errors.js';
 import type { Logger } from '../kernel/log.js';
 import type { Connections } from './connections.js';
 import type { ForwardDeps, ForwardTimeouts, ForwardTo, UpgradeClient } from './forwarding.js';
-import type { AnswerHead, RequestRules } from './proxy-guards.js';
-import { answerHead, answerHeaders, headerText, originForm, requestHeaders } from './proxy-guards.js';
-import { toUpstreamFailure } from './upstream-failure.js';
+import { answerHead, answerHeaders, messageHead, originForm, requestHeaders, without } from './proxy-guards.js';
+import { closedUnanswered, toUpstreamFailure } from './upstream-failure.js';
 import { abort, watchSilence } from './upstream-socket.js';
 
 export interface AskedUpgrade extends UpgradeClient {
   readonly req: IncomingMessage;
   readonly to: ForwardTo;
-  readonly rules: RequestRules;
 }
 
 export interface UpgradeDeps extends Pick<ForwardDeps, 'onUpgradeFailure'> {
   readonly connections: Connections;
   readonly log: Logger;
   readonly timeouts: ForwardTimeouts;
+  readonly token: string | undefined;
 }
 
 interface Upgrade extends AskedUpgrade, UpgradeDeps {
@@ -61,14 +60,14 @@ export function relayUpgrade(asked: AskedUpgrade, deps: UpgradeDeps): Promise<vo
   });
 }
 
-function dial({ req, to, rules, connections }: Upgrade): ClientRequest {
+function dial({ req, to, token, connections }: Upgrade): ClientRequest {
   if (req.headers['transfer-encoding'] !== undefined || !['0', undefined].includes(req.headers['content-length'])) {
     throw new AppError('invalid_request', 'A request for an upgrade cannot carry a body.');
   }
   return request({
     host: to.target.address, port: to.target.port, agent: connections.single,
     method: req.method ?? 'GET', path: originForm(req.url ?? '/'),
-    headers: [...requestHeaders(req.rawHeaders, rules), 'Connection', 'Upgrade', 'Upgrade', req.headers.upgrade ?? ''],
+    headers: [...requestHeaders(req.rawHeaders, to, token), 'Connection', 'Upgrade', 'Upgrade', req.headers.upgrade ?? ''],
   });
 }
 
@@ -78,10 +77,10 @@ function begin(u: Upgrade, upstream: ClientRequest): void {
   const unwatch = watchForEnd(u.socket);
   const silence = watchSilence(upstream, u.timeouts);
   upstream.on('timeout', () => { upstream.destroy(new AppError('upstream_timeout', 'The application did not answer the request for an upgrade in time.')); });
-  upstream.on('error', (error) => { fail(u, toUpstreamFailure(error)); });
+  upstream.on('error', (error) => { unwatch(); fail(u, toUpstreamFailure(error, u.req)); });
   upstream.once('close', () => {
     silence.stop();
-    fail(u, new AppError('bad_upstream', 'The application closed the connection before it answered.'));
+    fail(u, closedUnanswered(u.req));
     release();
   });
   upstream.once('response', (answer) => { unwatch(); silence.answering(); refuse(u, answer); });
@@ -109,16 +108,14 @@ function join(u: Upgrade, answer: IncomingMessage, upstream: { socket: Duplex; h
 
 function switchingLines(u: Upgrade, answer: IncomingMessage): string | undefined {
   try {
-    const headers = answerHeaders(answer.rawHeaders, u.to).filter(isNoFraming);
+    // A 101 has no body, whatever its lines say.
+    const headers = without(answerHeaders(answer.rawHeaders, u.to), 'content-length');
     return messageHead({ status: 101, reason: 'Switching Protocols', headers: [...headers, 'Connection', 'Upgrade', 'Upgrade', answer.headers.upgrade ?? u.req.headers.upgrade ?? ''] });
   } catch (error) {
     fail(u, toUpstreamFailure(error));
     return undefined;
   }
 }
-
-/** A 101 has no body, whatever its lines say. */
-const isNoFraming = (_: string, at: number, lines: readonly string[]): boolean => lines[at - (at % 2)]?.toLowerCase() !== 'content-length';
 
 /** Passes on any answer that is not a 101, and closes. */
 function refuse(u: Upgrade, answer: IncomingMessage): void {
@@ -150,7 +147,7 @@ function fail(u: Upgrade, error: AppError): void {
   u.upstream?.destroy();
   if (u.socket.destroyed) return;
   try {
-    u.onUpgradeFailure(error, u.req, u.socket);
+    u.onUpgradeFailure(error, { req: u.req, socket: u.socket, head: u.head, to: u.to, requestId: u.to.requestId });
   } catch (thrown) {
     u.log.error('a failed upgrade could not be answered', { error: thrown, container: u.to.container });
     u.socket.destroy();
@@ -188,8 +185,4 @@ function keepAlive(socket: Duplex): void {
 function endWhenIdle(socket: Duplex, ms: number): void {
   if (!(socket instanceof Socket)) return;
   socket.setTimeout(ms, () => { socket.destroy(); });
-}
-
-function messageHead({ status, reason, headers }: AnswerHead): string {
-  return `HTTP/1.1 ${status} ${reason === '' ? STATUS_CODES[status] ?? '' : reason}\r\n${headerText(headers)}\r\n`;
 }

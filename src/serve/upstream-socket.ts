@@ -47,6 +47,17 @@ export function readBeforeLoss(socket: Socket): void {
   if (writeMany) socket._writev = (chunks, done) => { writeMany(chunks, unlessLost(done)); };
 }
 
+/** How long a peer may take to close after its last answer. */
+const LINGER_MS = 2_000;
+
+/** Sends the last bytes and takes what the peer still sends, which would else turn them into a loss; closes at last. */
+export function endWith(socket: Duplex, text: string): void {
+  const late = setTimeout(() => { socket.destroy(); }, LINGER_MS).unref();
+  socket.once('close', () => { clearTimeout(late); });
+  socket.end(text);
+  socket.resume();
+}
+
 /** Ends a connection so that its peer sees a loss and no proper end; only TCP can tell the two apart. */
 export function abort(socket: Duplex): void {
   try {

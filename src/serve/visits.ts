@@ -5,10 +5,15 @@ import type { Project } from '../domain/project.js';
 import type { PreviewName } from '../domain/preview-name.js';
 import type { PageLink, PreviewSubject, WaitingState } from './waiting-models.js';
 
+/** A preview named without its project. */
+export type Elsewhere = PreviewName & { readonly kind: 'commit' | 'branch' };
+
 /** What the data plane asks for when a host has nothing running; the flows give it. */
 export interface Visits {
   /** Resolves the host. @throws AppError of the source stage */
   find(project: Project, name: PreviewName): Promise<Visit>;
+  /** The host of the project that has what a host below the server host names. @throws AppError `ambiguous_project`, and those of the source stage */
+  home(name: Elsewhere): Promise<string>;
 }
 
 /** One preview that somebody looks at. */

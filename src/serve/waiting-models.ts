@@ -18,8 +18,10 @@ export interface PreviewSubject {
   readonly project: string;
   /** Null when it was opened by commit. */
   readonly branch: string | null;
-  /** 40 hex digits; null while unknown. */
+  /** 40 hex digits; null while unknown, and for an image. */
   readonly commit: string | null;
+  /** The reference of an image that is pulled; null for what is built. */
+  readonly image: string | null;
   /** The commit's first line; null when unknown. */
   readonly subject: string | null;
   readonly environment: string | null;

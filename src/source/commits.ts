@@ -20,6 +20,8 @@ export interface CommitDescription {
 /** Commits of one mirror: those that a fetched ref or a pin reaches. */
 export interface Commits {
   find(text: string): Promise<CommitHash>;
+  /** The same without a fetch; undefined when it is none, or not here. */
+  findHere(text: string): Promise<CommitHash | undefined>;
   describe(commit: CommitHash): Promise<CommitDescription>;
   pin(commit: CommitHash): Promise<void>;
   /** Whether the mirror does not have the commit although no ref wants it. */
@@ -45,6 +47,8 @@ export function createCommits({ git, refs, lookup }: CommitsDeps): Commits {
   const reachable = new Set<string>();
   const pinned = new Set<string>();
   const described = createBoundedMap<CommitHash, CommitDescription>(REMEMBERED);
+  /** Beginnings of files and folders: while they count as absent, they are to be called what they are. */
+  const otherwise = createBoundedMap<string, true>(REMEMBERED);
 
   const isKnown = (hash: string): boolean => refs().hasTip(hash as CommitHash) || reachable.has(hash) || pinned.has(hash);
 
@@ -55,14 +59,22 @@ export function createCommits({ git, refs, lookup }: CommitsDeps): Commits {
     return flights.run(prefix, () => limit(() => findOnce(prefix)));
   }
 
+  function findHere(text: string): Promise<CommitHash | undefined> {
+    const prefix = parseHashPrefix(text);
+    if (isKnown(prefix)) return Promise.resolve(parseCommitHash(prefix));
+    if (lookup.isAbsent(`hash ${prefix}`)) return Promise.resolve(undefined);
+    return limit(() => look(prefix, new Set()));
+  }
+
   async function findOnce(prefix: string): Promise<CommitHash> {
     const key = `hash ${prefix}`;
-    if (lookup.isAbsent(key)) throw noSuchCommit(prefix);
+    if (lookup.isAbsent(key)) throw otherwise.get(prefix) ? notACommit(prefix) : noSuchCommit(prefix);
     const others = new Set<string>();
     const commit = await lookup.find(key, () => look(prefix, others));
     if (commit !== undefined) return commit;
-    if (others.size > 0) throw notACommit(prefix);
-    throw noSuchCommit(prefix);
+    if (others.size === 0) throw noSuchCommit(prefix);
+    otherwise.set(prefix, true);
+    throw notACommit(prefix);
   }
 
   /** @param others gets the objects of that name that are no commits, for a better answer */
@@ -130,7 +142,7 @@ export function createCommits({ git, refs, lookup }: CommitsDeps): Commits {
     }
   }
 
-  return { find, describe, pin, isGone, forget: () => { reachable.clear(); } };
+  return { find, findHere, describe, pin, isGone, forget: () => { reachable.clear(); } };
 }
 
 /** Also for a commit that is there while nothing that was fetched or pinned reaches it. */

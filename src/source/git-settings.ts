@@ -35,7 +35,7 @@ export function gitEnvironment({ gitDir, home, configFile, path, repository }: G
     GIT_TERMINAL_PROMPT: '0',
     GIT_OPTIONAL_LOCKS: '0',
     GIT_ALLOW_PROTOCOL: repository.path === null ? 'https:http:ssh' : 'https:http:ssh:file',
-    GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oStrictHostKeyChecking=yes',
+    GIT_SSH_COMMAND: `ssh -oBatchMode=yes -oStrictHostKeyChecking=yes${repository.sshOptions}`,
   };
 }
 

@@ -3,8 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { AppError } from '../domain/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import { withDeadline } from '../kernel/deadline.js';
+import { createLimit } from '../kernel/limit.js';
 
-/** Applies the rules of a `.dockerignore` beside the main thread: a hostile pattern can take for ever. */
+/** Applies the rules of a `.dockerignore` beside the main thread, for all projects: a hostile pattern can take for ever. */
 export interface IgnoreRules {
   /** @returns for each path whether Docker would receive it. @throws AppError `unsafe_dockerfile` when the rules cannot be applied */
   keep(rules: string, paths: readonly string[]): Promise<readonly boolean[]>;
@@ -36,6 +37,7 @@ interface Answer {
 }
 
 export function createIgnoreRules(clock: Clock): IgnoreRules {
+  const turn = createLimit(1);
   const waiting = new Map<number, (answer: Answer) => void>();
   let worker: Worker | null = null;
   let count = 0;
@@ -78,8 +80,9 @@ export function createIgnoreRules(clock: Clock): IgnoreRules {
     keep: async (rules, paths) => {
       if (paths.length === 0) return [];
       const late = () => unusable(`it takes longer than ${TIMEOUT_MS / 1_000} s`);
-      const answer = await withDeadline(() => ask(normaliseRules(rules), paths), { ms: TIMEOUT_MS, clock, error: late })
-        .catch(async (error: unknown) => { await abandon(); throw error; });
+      // One after the other, so that a pattern which takes too long ends nobody else's work.
+      const answer = await turn(() => withDeadline(() => ask(normaliseRules(rules), paths), { ms: TIMEOUT_MS, clock, error: late })
+        .catch(async (error: unknown) => { await abandon(); throw error; }));
       if (!answer.kept) throw unusable(answer.fault ?? 'no answer');
       return Array.from(answer.kept, (kept) => kept === 1);
     },

@@ -8,14 +8,14 @@ import type { Logger } from '../kernel/log.js';
 import { gitSettings, type GitPlace } from './git-settings.js';
 import { createGit, type Git } from './git.js';
 import { removeLeftovers } from './leftovers.js';
-import { readRefs } from './ref-table.js';
+import { readRefs, type Ref } from './ref-table.js';
 import type { Repository } from './repository.js';
 
 /** The bare copy of a project's repository on this machine. */
 export interface Mirror {
   readonly git: Git;
   /** Opens the copy or makes an empty one; needs no remote. A damaged one is moved away. @throws AppError `internal` when git cannot be run */
-  open(): Promise<void>;
+  open(): Promise<readonly Ref[]>;
   /** Fetches heads and tags. @returns whether something changed. @throws AppError `git_unreachable` */
   fetch(): Promise<boolean>;
   /** Makes a new copy beside a damaged one and puts it in its place. @throws AppError `git_unreachable` */
@@ -59,12 +59,23 @@ export function createMirror({ project, repository, folder, path, clock, log, fe
   const freshGit = createGit({ place: { ...place, gitDir: fresh }, clock });
   let empty = true;
 
-  async function open(): Promise<void> {
+  async function open(): Promise<readonly Ref[]> {
     await layGround();
-    await git.text(['version']).catch((cause: unknown) => { throw new AppError('git_unreachable', `Git could not be run: ${messageOf(cause)}`, { cause }); });
     await rm(fresh, { recursive: true, force: true });
-    if (await exists(gitDir)) await examine();
-    if (!(await exists(gitDir))) await replace(() => freshGit.text(['init', '--bare', '--quiet', fresh]));
+    const refs = await exists(gitDir) ? await examine() : undefined;
+    if (refs) return refs;
+    await assertGit();
+    if (await exists(gitDir)) {
+      log.warn('mirror damaged, moved away', { to: broken });
+      await moveAway();
+    }
+    await replace(() => freshGit.text(['init', '--bare', '--quiet', fresh]));
+    return [];
+  }
+
+  /** A git that cannot be run says nothing about a mirror. */
+  async function assertGit(): Promise<void> {
+    await git.text(['version']).catch((cause: unknown) => { throw new AppError('git_unreachable', `Git could not be run: ${messageOf(cause)}`, { cause }); });
   }
 
   /** What every git of ours needs beside the mirror itself. */
@@ -73,14 +84,12 @@ export function createMirror({ project, repository, folder, path, clock, log, fe
     await writeWhole(place.configFile, gitSettings(repository, place.home));
   }
 
-  async function examine(): Promise<void> {
+  /** @returns what it has; undefined when it cannot be read */
+  async function examine(): Promise<readonly Ref[] | undefined> {
     await removeLeftovers(gitDir, clock.now());
-    const whole = await git.text(['rev-parse', '--is-bare-repository']).then(() => readRefs(git)).catch((error: unknown) => {
-      log.warn('mirror damaged, moved away', { error, to: broken });
-      return undefined;
-    });
+    const whole = await readRefs(git).catch((error: unknown) => { log.warn('mirror not read', { error }); });
     if (whole) empty = whole.length === 0;
-    else await moveAway();
+    return whole ?? undefined;
   }
 
   async function moveAway(): Promise<void> {

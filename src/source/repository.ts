@@ -10,6 +10,8 @@ export interface Repository {
   readonly path: string | null;
   /** The header that carries the credentials of an http(s) URL; null without credentials. */
   readonly authorization: string | null;
+  /** Arguments for ssh, quoted for a shell. */
+  readonly sshOptions: string;
   /** Takes credentials out of what git says. */
   redact(text: string): string;
 }
@@ -30,14 +32,14 @@ export function parseRepository(text: string): Repository {
   if (isAbsolute(text)) return localRepository(text);
   if (/^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text)) return urlRepository(text);
   if (!SCP_LIKE.test(text)) throw refusal(`“${maskUserInfo(text)}” is not one`);
-  return { address: text, path: null, authorization: null, redact: (said) => said };
+  return { address: text, path: null, authorization: null, sshOptions: '', redact: (said) => said };
 }
 
 const refusal = (why: string): AppError => new AppError('invalid_request', `A repository is ${ALLOWED}: ${why}.`);
 
 function localRepository(text: string): Repository {
   const path = normalize(text).replace(/(?<=.)\/+$/, '');
-  return { address: path, path, authorization: null, redact: (said) => said };
+  return { address: path, path, authorization: null, sshOptions: '', redact: (said) => said };
 }
 
 function urlRepository(text: string): Repository {
@@ -50,7 +52,7 @@ function urlRepository(text: string): Repository {
   const authorization = authorizationOf(url);
   const address = withoutCredentials(url);
   return {
-    address, path: null, authorization,
+    address, path: null, authorization, sshOptions: '',
     redact: (said) => secrets.reduce((safe, secret) => safe.replaceAll(secret, MASK), maskUserInfo(said)),
   };
 }

@@ -1,20 +1,24 @@
 import type { Readable } from 'node:stream';
 import type { Recipe } from '../domain/build.js';
+import type { GitCredentials } from '../domain/project.js';
 import { AppError } from '../domain/errors.js';
 import type { BuildKey, CommitHash, ProjectName } from '../domain/ids.js';
 import { nearestNames } from '../domain/nearest.js';
 import { parseRefName } from '../domain/ref-name.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
+import type { Limit } from '../kernel/limit.js';
 import { startLoop, type Loop } from '../kernel/loop.js';
+import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
 import { createTopic, type Topic } from '../kernel/topic.js';
 import { createCommits, noSuchCommit, type CommitDescription } from './commits.js';
 import { createContexts } from './contexts.js';
-import { createIgnoreRules } from './ignore-rules.js';
+import type { IgnoreRules } from './ignore-rules.js';
 import { createLookup } from './lookup.js';
 import { createMirror, isDamage } from './mirror.js';
 import { createRefTable, readRefs, sameRefs, type Ref, type RefTable } from './ref-table.js';
+import { withCredentials } from './credentials.js';
 import { parseRepository } from './repository.js';
 
 export type { CommitDescription } from './commits.js';
@@ -24,6 +28,7 @@ export interface SourceDeps {
   readonly project: ProjectName;
   /** A URL, an scp-like ssh address or an absolute path of a repository. */
   readonly repository: string;
+  readonly credentials?: GitCredentials;
   /** Folder for the bare mirror `<folder>/<project>.git`, git's own configuration file and empty home. */
   readonly folder: string;
   /** Where git and ssh are looked for. */
@@ -32,6 +37,12 @@ export interface SourceDeps {
   readonly log: Logger;
   /** How long one fetch may take; the very first may take ten times as long. */
   readonly fetchTimeoutMs: number;
+  /** Shared by all projects. */
+  readonly ignore: IgnoreRules;
+  /** Shared by all projects, so that not all of them fetch at once; default: no limit. */
+  readonly turn?: Limit;
+  /** Where its loop is entered. */
+  readonly loops?: LoopBook;
 }
 
 /** The commits of one project. */
@@ -40,6 +51,8 @@ export interface Source extends Part {
   refs(): RefTable;
   /** Fetches; everybody who asks while one fetch runs shares the next. @throws AppError `git_unreachable` with git's own sentence */
   refresh(): Promise<void>;
+  /** When the last fetch that succeeded ended, in milliseconds since the epoch; null before the first. */
+  refreshedAt(): number | null;
   /** Since when refreshing fails (milliseconds since the epoch) and why; null when the last fetch succeeded. */
   fault(): { readonly since: number; readonly message: string } | null;
   /** Looks a branch or tag up; an unknown name causes a fetch. @throws AppError `invalid_branch`, `unknown_ref` with the nearest names, `git_unreachable` */
@@ -53,6 +66,8 @@ export interface Source extends Part {
    * `commit_not_found` also when the commit is there but neither a fetched ref nor a pin reaches it
    */
   findCommit(text: string): Promise<CommitHash>;
+  /** The same from what was fetched already; undefined when there is no such commit. @throws AppError `invalid_hash`, `ambiguous_hash` */
+  findCommitHere(text: string): Promise<CommitHash | undefined>;
   describe(commit: CommitHash): Promise<CommitDescription>;
   /** Keeps the commit when its branch moves or goes, as `refs/slipway/<commit>`. */
   pin(commit: CommitHash): Promise<void>;
@@ -64,6 +79,7 @@ export interface Source extends Part {
   onChange: Topic<RefTable>['subscribe'];
 }
 
+const NO_CREDENTIALS: GitCredentials = { tokenFile: null, sshKey: null, knownHosts: null };
 const REFRESH_MS = 60_000;
 const TIDY_MS = 3_600_000;
 const REPAIR_PAUSE_MS = 60_000;
@@ -71,11 +87,10 @@ const REPAIR_PAUSE_MS = 60_000;
 const FIRST_FETCH_WAIT_MS = 2_000;
 
 /** @throws AppError `invalid_request` when the repository's address is not allowed */
-export function createSource({ project, repository, folder, path, clock, log: parentLog, fetchTimeoutMs }: SourceDeps): Source {
+export function createSource({ project, repository, credentials = NO_CREDENTIALS, folder, path, clock, log: parentLog, fetchTimeoutMs, ignore, turn = (work) => work(), loops }: SourceDeps): Source {
   const log = parentLog.child({ project });
-  const mirror = createMirror({ project, repository: parseRepository(repository), folder, path, clock, log, fetchTimeoutMs });
+  const mirror = createMirror({ project, repository: withCredentials(parseRepository(repository), credentials), folder, path, clock, log, fetchTimeoutMs });
   const { git } = mirror;
-  const ignore = createIgnoreRules(clock);
   const changes = createTopic<RefTable>((error) => { log.error('listener of ref changes failed', { error }); });
   let refreshedAt: number | null = null;
   let table = createRefTable([], () => refreshedAt);
@@ -93,7 +108,7 @@ export function createSource({ project, repository, folder, path, clock, log: pa
 
   /** A fetch that runs already may have begun before a push: who asks now shares the one after it. */
   function refresh(): Promise<void> {
-    if (!running) return running = fetchOnce(() => mirror.fetch()).finally(() => { running = null; });
+    if (!running) return running = fetchOnce(() => turn(() => mirror.fetch())).finally(() => { running = null; });
     return next ??= running.catch(() => undefined).finally(() => { next = null; }).then(refresh);
   }
 
@@ -155,11 +170,11 @@ export function createSource({ project, repository, folder, path, clock, log: pa
   }
 
   async function start(): Promise<void> {
-    await mirror.open();
-    ignore.warm();
-    table = createRefTable(await readRefs(git), () => refreshedAt);
+    table = createRefTable(await turn(() => mirror.open()), () => refreshedAt);
     const first = refresh().catch(() => undefined);
-    loop = startLoop(REFRESH_MS, keepUp, { clock, log });
+    loop = startLoop(REFRESH_MS, keepUp, { clock, log, noted: loops && { book: loops, name: `fetch ${project}` } });
+    // What is known already is served at once; whatever is newer comes with the fetch, or with whoever asks for it.
+    if (table.refs.length > 0) return;
     const waited = new AbortController();
     await Promise.race([first, clock.sleep(FIRST_FETCH_WAIT_MS, waited.signal)]);
     waited.abort();
@@ -170,12 +185,12 @@ export function createSource({ project, repository, folder, path, clock, log: pa
     mirror.close();
     await loop?.stop();
     await running?.catch(() => undefined);
-    await ignore.close();
   }
 
   return {
     start, stop, refresh,
     refs: () => table,
+    refreshedAt: () => refreshedAt,
     fault: () => fault,
     findRef: async (text) => {
       const name = parseRefName(text);
@@ -183,6 +198,7 @@ export function createSource({ project, repository, folder, path, clock, log: pa
     },
     findSlug: (slug) => findOrExplain(`slug ${slug}`, () => table.bySlug(slug), slug),
     findCommit: (text) => reading(() => commits.find(text)),
+    findCommitHere: (text) => reading(() => commits.findHere(text)),
     describe: (commit) => reading(() => commits.describe(commit), commit),
     pin: (commit) => reading(() => commits.pin(commit), commit),
     buildKey: (commit, recipe) => reading(() => contexts.buildKey(commit, recipe), commit),

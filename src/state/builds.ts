@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import { monotonicFactory } from 'ulid';
-import type { Build, BuildError, BuildStatus, BuildTrigger, Recipe } from '../domain/build.js';
+import type { Build, BuildError, BuildStatus, BuildTrigger, PullRecipe, Recipe } from '../domain/build.js';
 import type { BuildId, BuildKey, CommitHash, ImageId, ProjectName } from '../domain/ids.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Db } from './database.js';
@@ -23,8 +23,10 @@ export interface BuildStore {
   active(): Promise<readonly Build[]>;
   /** Newest first. */
   list(project: ProjectName, limit: number): Promise<readonly Build[]>;
-  /** How long the last ten successful builds of the project took, in milliseconds. */
+  /** How long the last ten successful builds of the project took, pulls not counted, in milliseconds. */
   durations(project: ProjectName): Promise<readonly number[]>;
+  /** How many builds of all projects began since then, in milliseconds since the epoch; those without an image to make not counted. */
+  startedSince(at: number): Promise<number>;
 }
 
 export function createBuildStore({ db, clock }: { db: Db; clock: Clock }): BuildStore {
@@ -66,8 +68,13 @@ export function createBuildStore({ db, clock }: { db: Db; clock: Clock }): Build
     },
     durations: async (project) => {
       const rows = await db.selectFrom('builds').select(['started_at', 'finished_at']).where('project', '=', project)
-        .where('status', '=', 'succeeded').orderBy('id', 'desc').limit(10).execute();
+        .where('status', '=', 'succeeded').where('commit_hash', 'is not', null).orderBy('id', 'desc').limit(10).execute();
       return rows.flatMap(({ started_at, finished_at }) => (started_at === null || finished_at === null ? [] : [finished_at - started_at]));
+    },
+    startedSince: async (at) => {
+      const { count } = await db.selectFrom('builds').select((build) => build.fn.countAll<number>().as('count'))
+        .where('started_at', '>=', at).where('status', '<>', 'reused').executeTakeFirstOrThrow();
+      return count;
     },
   };
 }
@@ -95,8 +102,8 @@ function changedColumns({ status, startedAt, finishedAt, image, error }: BuildCh
 /** Rows were written by `toRow`, so their identifiers were parsed before. */
 function toBuild(row: Selectable<BuildRow>): Build {
   return {
-    id: row.id as BuildId, project: row.project as ProjectName, commit: row.commit_hash as CommitHash, key: row.key as BuildKey,
-    recipe: JSON.parse(row.recipe_json) as Recipe, status: row.status as BuildStatus, trigger: row.trigger_name as BuildTrigger,
+    id: row.id as BuildId, project: row.project as ProjectName, commit: row.commit_hash as CommitHash | null, key: row.key as BuildKey,
+    recipe: JSON.parse(row.recipe_json) as Recipe | PullRecipe, status: row.status as BuildStatus, trigger: row.trigger_name as BuildTrigger,
     noCache: row.no_cache === 1, attempt: row.attempt, queuedAt: row.queued_at, startedAt: row.started_at, finishedAt: row.finished_at,
     image: row.image as ImageId | null, reusedFrom: row.reused_from as BuildId | null,
     error: row.error_json === null ? null : JSON.parse(row.error_json) as BuildError,

@@ -65,7 +65,7 @@ function toRow(release: NewRelease, { number, configHash, now }: { number: Relea
 function toRelease(row: JoinedRow): Release {
   return {
     project: row.project as ProjectName, number: row.number as ReleaseNumber, route: row.route as RouteId, build: row.build as BuildId | null,
-    image: row.image as ImageId, commit: row.commit_hash as CommitHash, key: row.key as BuildKey, config: JSON.parse(row.body_json) as RunConfig,
+    image: row.image as ImageId, commit: row.commit_hash as CommitHash | null, key: row.key as BuildKey, config: JSON.parse(row.body_json) as RunConfig,
     configHash: row.config_hash, environment: row.environment as EnvironmentName | null, reason: row.reason as ReleaseReason, by: row.by_whom,
     parent: row.parent as ReleaseNumber | null, rollbackOf: row.rollback_of as ReleaseNumber | null, version: row.version, createdAt: row.created_at,
   };

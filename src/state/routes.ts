@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import { monotonicFactory } from 'ulid';
 import type { EnvironmentName, ProjectName, ReleaseNumber, RouteId } from '../domain/ids.js';
 import type { LastError, Route, RouteKind } from '../domain/release.js';
@@ -8,6 +8,12 @@ import type { RouteRow } from './tables.js';
 
 export type NewRoute = Pick<Route, 'project' | 'kind' | 'label' | 'environment' | 'subject'>;
 
+export interface RouteSearch {
+  readonly projects: readonly ProjectName[];
+  /** Empty for all. */
+  readonly text: string;
+}
+
 export interface RouteStore {
   /** The route of the label, made on first sight. */
   ensure(route: NewRoute): Promise<Route>;
@@ -15,15 +21,32 @@ export interface RouteStore {
   findLabel(project: ProjectName, label: string): Promise<Route | undefined>;
   /** Most recently used first. */
   list(project: ProjectName): Promise<readonly Route[]>;
+  /** The routes of a kind for one thing, one for each environment. */
+  ofSubject(of: Pick<Route, 'project' | 'kind' | 'subject'>): Promise<readonly Route[]>;
+  /** The same for several projects, one part of all: those whose label, subject, environment or project contains the text, in any case. */
+  search(of: RouteSearch, part: { readonly offset: number; readonly limit: number }): Promise<{ readonly routes: readonly Route[]; readonly total: number }>;
   /** Lets the route serve a release, with a line of history, in one transaction. */
   move(id: RouteId, release: ReleaseNumber, reason: string): Promise<void>;
+  /** Lets the route serve nothing until it moves again; its releases and its history stay. */
+  clear(id: RouteId): Promise<void>;
   setLastError(id: RouteId, error: LastError | null): Promise<void>;
   /** Notes when each route was last used; one transaction for all. */
   touch(accesses: ReadonlyMap<RouteId, number>): Promise<void>;
 }
 
+const MOST_UNOPENED = 1_000;
+const TRIM_EVERY = 100;
+
 export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): RouteStore {
   const nextUlid = monotonicFactory();
+  let images = 0;
+  /** Anybody can name images that are in no registry: of those that never had a release, the oldest go. */
+  const trim = async () => {
+    const unopened = db.selectFrom('routes').select('routes.id').leftJoin('releases', 'releases.route', 'routes.id')
+      .where('routes.kind', '=', 'image').where('releases.number', 'is', null);
+    const kept = unopened.orderBy('routes.id', 'desc').limit(MOST_UNOPENED);
+    await db.deleteFrom('routes').where('id', 'in', unopened).where('id', 'not in', kept).execute();
+  };
   const findLabel = async (project: ProjectName, label: string) => {
     const row = await db.selectFrom('routes').selectAll().where('project', '=', project).where('label', '=', label).executeTakeFirst();
     return row && toRoute(row);
@@ -36,6 +59,7 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
       const now = clock.now();
       const row: RouteRow = { ...route, id: `r_${nextUlid(now)}`, current_release: null, last_error_json: null, created_at: now, last_access_at: null };
       await db.insertInto('routes').values(row).onConflict((conflict) => conflict.columns(['project', 'label']).doNothing()).execute();
+      if (route.kind === 'image' && ++images % TRIM_EVERY === 0) await trim();
       return await findLabel(route.project, route.label) ?? toRoute(row);
     },
     find: async (id) => {
@@ -47,6 +71,19 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
         .orderBy('last_access_at', 'desc').orderBy('id', 'desc').execute();
       return rows.map(toRoute);
     },
+    search: async ({ projects, text }, { offset, limit }) => {
+      const like = `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+      const found = db.selectFrom('routes').where('project', 'in', projects)
+        .where(sql<boolean>`(label LIKE ${like} ESCAPE '\\' OR subject LIKE ${like} ESCAPE '\\' OR project LIKE ${like} ESCAPE '\\' OR environment LIKE ${like} ESCAPE '\\')`);
+      const rows = await found.selectAll().orderBy(sql`coalesce(last_access_at, created_at)`, 'desc').orderBy('id', 'desc').limit(limit).offset(offset).execute();
+      const { total } = await found.select((build) => build.fn.countAll<number>().as('total')).executeTakeFirstOrThrow();
+      return { routes: rows.map(toRoute), total };
+    },
+    ofSubject: async ({ project, kind, subject }) => {
+      const rows = await db.selectFrom('routes').selectAll().where('project', '=', project).where('kind', '=', kind).where('subject', '=', subject).execute();
+      return rows.map(toRoute);
+    },
+    clear: async (id) => { await db.updateTable('routes').set({ current_release: null, last_error_json: null }).where('id', '=', id).execute(); },
     move: (id, release, reason) => db.transaction().execute(async (within) => {
       await within.updateTable('routes').set({ current_release: release, last_error_json: null }).where('id', '=', id).execute();
       await within.insertInto('route_history').values({ route: id, release, at: clock.now(), reason }).execute();

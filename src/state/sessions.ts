@@ -8,9 +8,11 @@ export interface SessionRecords {
   remove(sid: string): Promise<void>;
   /** Deletes what has expired. */
   sweep(): Promise<void>;
+  count(): Promise<number>;
 }
 
-const MOST_SESSIONS = 10_000;
+/** How many are kept; beyond it the oldest go. */
+export const MOST_SESSIONS = 10_000;
 const TRIM_EVERY = 500;
 
 export function createSessionRecords({ db, clock }: { db: Db; clock: Clock }): SessionRecords {
@@ -34,5 +36,6 @@ export function createSessionRecords({ db, clock }: { db: Db; clock: Clock }): S
     },
     remove: async (sid) => { await db.deleteFrom('sessions').where('sid', '=', sid).execute(); },
     sweep: async () => { await db.deleteFrom('sessions').where('expires_at', '<=', clock.now()).execute(); },
+    count: async () => (await db.selectFrom('sessions').select((build) => build.fn.countAll<number>().as('count')).executeTakeFirstOrThrow()).count,
   };
 }

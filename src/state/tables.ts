@@ -16,7 +16,7 @@ export interface Tables {
 export interface BuildRow {
   id: string;
   project: string;
-  /** The source is a commit, or else an upload. */
+  /** The source is a commit, an upload, or else the image that `recipe_json` names. */
   commit_hash: string | null;
   upload: string | null;
   key: string;
@@ -61,7 +61,7 @@ export interface ReleaseRow {
   route: string;
   build: string | null;
   image: string;
-  /** Without a commit the source is an upload; without a key the image was not built here. */
+  /** Without a commit the source is an upload or a registry. */
   commit_hash: string | null;
   upload: string | null;
   key: string | null;

@@ -1,38 +1,26 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import { AppError } from '../domain/errors.js';
-import { parseBuildId } from '../domain/ids.js';
-import { parseLabel } from '../domain/preview-name.js';
-import { labelNames } from '../domain/project.js';
-import { frameOf, projectOf, sendPage, wantsPage, type WebDeps } from './context.js';
+import { formatRelease, parseBuildId, parseHashPrefix } from '../domain/ids.js';
+import { findLabelled, type Action, type Actions } from './action.js';
+import { frameOfScope, projectOf, scopeOf, sendPage, wantsPage, type WebDeps } from './context.js';
 import { formField } from './door.js';
-import { shortHash } from './format.js';
-import type { ConfirmPage } from './page-models.js';
+import { formatBytes, shortHash } from './format.js';
+import { createImageActions } from './image-actions.js';
+import { readImageId, shortId } from './local-images.js';
 import { readQuery } from './query.js';
 
-/** A change that a person confirms, or a program makes with the token. */
-interface Action {
-  /** The one field that says what it changes. */
-  readonly field: 'hash' | 'build' | 'preview';
-  ask(value: string): Pick<ConfirmPage, 'question' | 'consequences' | 'submitText' | 'destructive'> & { readonly backUrl: string };
-  /** Makes the change. @returns where a person goes then */
-  run(value: string, req: Request): Promise<string>;
-}
-
-type Actions = Readonly<Record<string, Action>>;
-
-/** `reset`, `cancel-build` and `restart`: every change that a form can make. */
+/** Every change that a form can make. */
 export function createActions(deps: WebDeps): Actions {
   return {
     'reset': {
       field: 'hash',
       ask: (hash) => ({
-        question: `Build ${shortHash(hash)} again?`, submitText: 'Build again', destructive: false, backUrl: '/',
+        question: `Build ${shortHash(parseHashPrefix(hash))} again?`, submitText: 'Build again', destructive: false, backUrl: '/',
         consequences: ['Its image is built anew, without cache.', 'What runs of the old image serves until the new one is there, then it is stopped; the next visit starts the new one.'],
       }),
       run: async (hash, req) => {
-        const project = projectOf(deps, req);
-        const { commit } = await deps.findPreview.findQuery(project, { hash });
-        return `/builds/${(await deps.renewPreview.reset(project, commit)).id}`;
+        const found = await deps.findPreview.findQuery(projectOf(deps, req), { hash });
+        return `/builds/${(await deps.renewPreview.reset(found)).id}`;
       },
     },
     'cancel-build': {
@@ -54,13 +42,37 @@ export function createActions(deps: WebDeps): Actions {
         consequences: ['Its container is stopped and a new one started from the same release.', 'What the application wrote inside the container is lost.'],
       }),
       run: async (label, req) => {
-        const project = projectOf(deps, req);
-        const name = parseLabel(label, labelNames(project));
-        if (!name) throw new AppError('unknown_preview', `There is no preview “${label}”.`);
-        const { preview, release, tried } = await deps.readStatus(await deps.findPreview.find({ project, name }));
+        const { preview, release, tried } = await deps.readStatus(await findLabelled(deps, req, label));
         await deps.renewPreview.restart(preview, [release, tried].filter((each) => each !== undefined));
         return `/previews/${preview.label}`;
       },
+    },
+    'remove-image': removeImageAction(deps),
+    ...createImageActions(deps),
+  };
+}
+
+function removeImageAction(deps: WebDeps): Action {
+  return {
+    field: 'image',
+    ask: async (digits, req) => {
+      const id = readImageId(digits);
+      const image = (await deps.listImages(scopeOf(deps, req))).find((each) => each.id === id);
+      if (!image) throw new AppError('unknown_image', `There is no image ${id}.`);
+      if (image.kept !== null) throw new AppError('image_in_use', image.kept);
+      const { project, commits, running, bytes } = image;
+      return {
+        question: `Delete the image ${shortId(id)} of ${project.name}?`, submitText: 'Delete the image', destructive: true, backUrl: '/localimages',
+        consequences: [
+          running.length === 0 ? 'No container of it runs.' : `What runs of it is stopped now: ${running.map(formatRelease).join(', ')}.`,
+          commits.length === 0 ? 'The next visit of its URL makes it anew.' : `The next visit of ${commits.map(shortHash).slice(0, 5).join(', ')}${commits.length > 5 ? ` and ${commits.length - 5} more` : ''} builds again.`,
+          `At most ${formatBytes(bytes)} of disk come free.`,
+        ],
+      };
+    },
+    run: async (digits, req) => {
+      await deps.removeImage(scopeOf(deps, req), readImageId(digits));
+      return '/localimages';
     },
   };
 }
@@ -73,17 +85,17 @@ function pick(actions: Actions, name: string | undefined): Action {
 
 /** `GET /confirm?action=NAME&…`: the question, with a form that only this browser can send. */
 export function askToConfirm(actions: Actions, deps: WebDeps): RequestHandler {
-  return (req, res) => {
+  return async (req, res) => {
     const query = readQuery(req);
     const name = query.get('action');
     const action = pick(actions, name);
     const value = query.get(action.field);
-    if (value === undefined || !/^[\w-]{1,63}$/.test(value)) throw new AppError('invalid_request', `Give ${action.field}.`);
-    const { backUrl, ...question } = action.ask(value);
+    if (value === undefined || !/^[\w-]{1,64}$/.test(value)) throw new AppError('invalid_request', `Give ${action.field}.`);
+    const { backUrl, ...question } = await action.ask(value, req);
     sendPage(deps, res, {
       name: 'confirm',
       model: {
-        frame: frameOf(projectOf(deps, req), ''), ...question, cancelUrl: backUrl, actionUrl: `/actions/${name ?? ''}`,
+        frame: frameOfScope(deps, req, ''), ...question, cancelUrl: backUrl, actionUrl: `/actions/${name ?? ''}`,
         fields: [{ name: action.field, value }], token: deps.door.formToken(req),
       },
     });
@@ -99,7 +111,7 @@ export function runAction(actions: Actions, deps: WebDeps): RequestHandler<{ nam
     if (value === undefined) throw new AppError('invalid_request', `Give ${action.field}.`);
     const url = await action.run(value, req);
     if (wantsPage(req)) res.redirect(303, url);
-    else res.status(202).json({ url });
+    else res.location(url).status(202).json({ url: res.get('Location') });
     deps.log.info('changed by request', { action: req.params.name, value });
   };
 }

@@ -10,8 +10,8 @@ import type { LogLine } from '../domain/log-line.js';
 import type { Response } from 'express';
 import { lastEventId, type EventStream } from '../kernel/event-stream.js';
 import { findBuild, findPreviewStatus, shownRelease } from './build-page.js';
-import { projectHostOf, projectOf, type WebDeps } from './context.js';
-import { readQuery } from './query.js';
+import { askedProjects, hostOf, projectOf, type WebDeps } from './context.js';
+import { readPreviewQuery, readQuery } from './query.js';
 import { classifyRequest } from '../serve/request-kind.js';
 import { buildAnswer, statusAnswer } from './views-of.js';
 
@@ -19,14 +19,13 @@ const LONGEST_WAIT_MS = 60 * 60_000;
 const LISTED_BUILDS = 100;
 
 async function asked(deps: WebDeps, req: Request): Promise<{ found: FoundPreview; url: string }> {
-  const query = readQuery(req);
-  const [branch, hash] = [query.get('branch'), query.get('hash')];
-  if ((branch === undefined) === (hash === undefined)) throw new AppError('invalid_request', 'Give branch or hash.');
-  const found = await deps.findPreview.findQuery(projectOf(deps, req), { branch, hash, env: query.get('env') });
-  return { found, url: deps.urls.at(`${found.label}.${projectHostOf(deps, req)}`) };
+  const query = readPreviewQuery(readQuery(req));
+  if (!query) throw new AppError('invalid_request', 'Give branch, hash or image.');
+  const found = await deps.findPreview.findQuery(projectOf(deps, req), query);
+  return { found, url: deps.urls.preview(found.label, hostOf(deps, req, found.project)) };
 }
 
-/** `GET /api/status?branch=|hash=[&env=]` */
+/** `GET /api/status?branch=|hash=|image=[&env=]` */
 export function getStatus(deps: WebDeps): RequestHandler {
   return async (req, res) => {
     const { found, url } = await asked(deps, req);
@@ -63,10 +62,12 @@ export function getQueueSize({ builds }: Pick<WebDeps, 'builds'>): RequestHandle
   };
 }
 
-/** `GET /api/builds`: the last hundred, newest first. */
+/** `GET /api/builds[?project=]`: the last hundred, newest first. */
 export function listBuilds(deps: WebDeps): RequestHandler {
   return async (req, res) => {
-    const list = await deps.buildStore.list(projectOf(deps, req).name, LISTED_BUILDS);
+    const lists = await Promise.all(askedProjects(deps, req).map(({ name }) => deps.buildStore.list(name, LISTED_BUILDS)));
+    // Ids sort by time, whatever the project.
+    const list = lists.flat().sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, LISTED_BUILDS);
     res.json(list.map((build) => buildAnswer(build, deps.builds.place(build.id))));
   };
 }
@@ -74,7 +75,7 @@ export function listBuilds(deps: WebDeps): RequestHandler {
 /** `GET /api/builds/:id` */
 export function getBuild(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
-    const build = await findBuild(deps, req);
+    const { build } = await findBuild(deps, req);
     res.json(buildAnswer(build, deps.builds.place(build.id)));
   };
 }
@@ -82,7 +83,7 @@ export function getBuild(deps: WebDeps): RequestHandler<{ id: string }> {
 /** `GET /api/builds/:id/log`: the whole log as text. */
 export function getBuildLog(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
-    const { id } = await findBuild(deps, req);
+    const { build: { id } } = await findBuild(deps, req);
     await sendText(res, deps.buildLogs.read(id), `${id}.log`);
   };
 }
@@ -90,7 +91,7 @@ export function getBuildLog(deps: WebDeps): RequestHandler<{ id: string }> {
 /** `GET /api/builds/:id/events`: `line` and `state` events until the build ends. */
 export function streamBuild(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
-    const build = await findBuild(deps, req);
+    const { build } = await findBuild(deps, req);
     const stream = deps.streams.open(req, res);
     const changes = watchChanges([(notify) => deps.builds.onChange(({ id }) => { if (id === build.id) notify(); })], stream.signal);
     let lines: Promise<void> | undefined;
@@ -114,7 +115,7 @@ async function sendLog({ buildLogs, log }: WebDeps, stream: EventStream, { id, a
 export function cancelBuild(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
     deps.door.assertMayChange(req);
-    const { id } = await findBuild(deps, req);
+    const { build: { id } } = await findBuild(deps, req);
     await deps.builds.cancel(id);
     res.json({ id, status: 'cancelled' });
   };

@@ -1,46 +1,48 @@
 import type { Request, RequestHandler } from 'express';
-import { hasImage, isActive, type Build } from '../domain/build.js';
+import { hasImage, isActive, isPull, type Build } from '../domain/build.js';
 import { AppError, ERRORS } from '../domain/errors.js';
 import { formatRelease, parseBuildId } from '../domain/ids.js';
 import type { LogLine } from '../domain/log-line.js';
 import type { Release } from '../domain/release.js';
 import { formatLabel, parseLabel } from '../domain/preview-name.js';
-import { labelNames } from '../domain/project.js';
+import { labelNames, type Project } from '../domain/project.js';
 import type { PreviewStatus } from '../flow/preview.js';
-import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, type WebDeps } from './context.js';
+import { frameOf, hostOf, projectOf, scopeOf, sendPage, sentHome, sourceOf, type WebDeps } from './context.js';
 import { formatDuration, formatEta, shortKey, toMoment } from './format.js';
 import type { BuildPage, ErrorView, PreviewPage } from './page-models.js';
-import { commitView } from './views-of.js';
+import { commitViewOrNull } from './views-of.js';
 
 /** Lines on a page; the whole log is one link away. */
 const SHOWN_LINES = 1_000;
 
-/** A build of the project on whose host it was asked for. @throws AppError `unknown_build` */
-export async function findBuild(deps: Pick<WebDeps, 'buildStore' | 'hosts' | 'projects'>, req: Request<{ id: string }>): Promise<Build> {
+export interface FoundBuild { readonly build: Build; readonly project: Project }
+
+/** A build of a project that this host shows. @throws AppError `unknown_build` */
+export async function findBuild(deps: Pick<WebDeps, 'buildStore' | 'hosts' | 'projects'>, req: Request<{ id: string }>): Promise<FoundBuild> {
   const build = await deps.buildStore.find(parseBuildId(req.params.id));
-  if (build?.project !== projectOf(deps, req).name) throw new AppError('unknown_build', `There is no build “${req.params.id}”.`);
-  return build;
+  const project = scopeOf(deps, req).find(({ name }) => name === build?.project);
+  if (!build || !project) throw new AppError('unknown_build', `There is no build “${req.params.id}”.`);
+  return { build, project };
 }
 
 /** One build: what it is, how it went, and its log, live. */
 export function showBuild(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
-    const build = await findBuild(deps, req);
-    sendPage(deps, res, { name: 'build', model: await buildModel(build, { deps, req }) });
+    const found = await findBuild(deps, req);
+    if (!sentHome(deps, { req, res }, found.project)) sendPage(deps, res, { name: 'build', model: await buildModel(found, { deps, req }) });
   };
 }
 
-async function buildModel(build: Build, { deps, req }: { deps: WebDeps; req: Request<{ id: string }> }): Promise<BuildPage> {
-  const project = projectOf(deps, req);
+async function buildModel({ build, project }: FoundBuild, { deps, req }: { deps: WebDeps; req: Request<{ id: string }> }): Promise<BuildPage> {
   const source = sourceOf(deps, project);
   const now = deps.clock.now();
   const moment = (at: number | null) => (at === null ? null : toMoment(at, now));
   const { id, commit, status, startedAt, finishedAt, error } = build;
   const place = deps.builds.place(id);
   const active = isActive(build);
-  const openUrl = deps.urls.at(`${formatLabel({ kind: 'commit', hash: commit, environment: null })}.${projectHostOf(deps, req)}`);
+  const image = isPull(build.recipe) ? build.recipe.image : null;
   return {
-    frame: frameOf(project, `/builds/${id}`), id, status, commit: await commitView(source, commit, now),
+    frame: frameOf(project, `/builds/${id}`), id, status, image, commit: await commitViewOrNull(source, commit, now),
     branches: source.refs().branches.filter((ref) => ref.commit === commit).map(({ name }) => name),
     shortKey: shortKey(build.key), noCache: build.noCache, attempt: build.attempt,
     queuedAt: toMoment(build.queuedAt, now), startedAt: moment(startedAt), finishedAt: moment(finishedAt),
@@ -51,10 +53,22 @@ async function buildModel(build: Build, { deps, req }: { deps: WebDeps; req: Req
       lines: await lastLines(deps.buildLogs.read(id), SHOWN_LINES),
       eventsUrl: active ? `/api/builds/${id}/events` : null, textUrl: `/api/builds/${id}/log`,
     },
-    openUrl: hasImage(build) || active ? openUrl : null,
+    openUrl: hasImage(build) || active ? openUrlOf(build, { deps, req, project }) : null,
     cancelUrl: active ? `/confirm?action=cancel-build&build=${id}` : null,
-    againUrl: active ? null : `/confirm?action=reset&hash=${commit}`,
+    againUrl: active ? null : await againUrlOf(build, deps),
   };
+}
+
+function openUrlOf({ commit, recipe }: Build, { deps, req, project }: { deps: WebDeps; req: Request; project: Project }): string | null {
+  if (isPull(recipe)) return `/?image=${encodeURIComponent(recipe.image)}`;
+  return commit === null ? null : deps.urls.preview(formatLabel({ kind: 'commit', hash: commit, environment: null }), hostOf(deps, req, project));
+}
+
+/** An image is pulled again by one of its previews, since a confirmation carries names and no references. */
+async function againUrlOf({ project, commit, recipe }: Build, { routes }: Pick<WebDeps, 'routes'>): Promise<string | null> {
+  if (!isPull(recipe)) return commit === null ? null : `/confirm?action=reset&hash=${commit}`;
+  const [route] = await routes.ofSubject({ project, kind: 'image', subject: recipe.image });
+  return route ? `/confirm?action=pull-image&preview=${route.label}` : null;
 }
 
 /** Whose output a person wants to see: what runs, else what was tried last. */
@@ -66,7 +80,7 @@ export function shownRelease({ release, tried }: PreviewStatus, { instances }: P
 export function showPreview(deps: WebDeps): RequestHandler<{ label: string }> {
   return async (req, res) => {
     const status = await findPreviewStatus(deps, req);
-    sendPage(deps, res, { name: 'preview', model: await previewModel(status, { deps, req }) });
+    if (!sentHome(deps, { req, res }, status.preview.project)) sendPage(deps, res, { name: 'preview', model: await previewModel(status, { deps, req }) });
   };
 }
 
@@ -86,8 +100,8 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
   const container = release && deps.instances.container(release);
   const running = deps.instances.running().find((instance) => instance.container === container);
   return {
-    frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.at(`${label}.${projectHostOf(deps, req)}`), state, branch, environment,
-    commit: await commitView(sourceOf(deps, project), release?.commit ?? commit, now),
+    frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.preview(label, hostOf(deps, req, project)), state, branch, environment,
+    image: preview.kind === 'image' ? preview.subject : null, commit: await commitViewOrNull(sourceOf(deps, project), release?.commit ?? commit, now),
     release: release ? formatRelease(release.number) : null, since: running ? toMoment(running.since, now) : null,
     lastError: lastError && { ...errorView(lastError), at: toMoment(lastError.at, now) },
     log: {
@@ -96,6 +110,7 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
     },
     buildUrl: build ? `/builds/${build.id}` : null,
     restartUrl: release ?? lastError ? `/confirm?action=restart&preview=${label}` : null,
+    imageUrls: preview.kind === 'image' ? { pull: `/confirm?action=pull-image&preview=${label}`, delete: `/confirm?action=delete-preview&preview=${label}` } : null,
   };
 }
 

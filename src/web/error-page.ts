@@ -3,8 +3,9 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { AppError, ERRORS, toAppError, withRemedy } from '../domain/errors.js';
 import { formatLabel } from '../domain/preview-name.js';
 import { parseCommitHash } from '../domain/ids.js';
-import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
+import { frameOf, hostOf, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import type { ErrorPage } from './page-models.js';
+import { readQuery } from './query.js';
 import { commitView } from './views-of.js';
 
 const RETRY_SECONDS = 5;
@@ -28,7 +29,8 @@ export function answerError(deps: WebDeps): ErrorRequestHandler {
   // eslint-disable-next-line max-params -- express knows an error handler by its four parameters
   return async (thrown: unknown, req, res, _next) => {
     const error = fromExpress(thrown);
-    const requestId = randomUUID();
+    const given = res.getHeader('X-Request-Id');
+    const requestId = typeof given === 'string' ? given : randomUUID();
     if (error.status >= 500) deps.log.error('request failed', { requestId, path: req.path, code: error.code, error: error.code === 'internal' ? error : error.message });
     if (res.headersSent) { res.destroy(); return; }
     if (error.status === 503 || error.status === 429) res.setHeader('Retry-After', String(error.details.retryAfterSeconds ?? RETRY_SECONDS));
@@ -54,16 +56,20 @@ function fromExpress(thrown: unknown): AppError {
 
 async function errorModel(error: AppError, { deps, req, requestId }: { deps: WebDeps; req: Request; requestId: string }): Promise<ErrorPage> {
   const { title, remedy } = ERRORS[error.code];
-  const project = projectOf(deps, req);
-  const source = sourceOf(deps, project);
-  const { nearest = [], candidates = [], lastLines = [] } = error.details;
+  const { nearest = [], candidates = [], lastLines = [], projects = [] } = error.details;
+  const scope = scopeOf(deps, req);
+  const project = scope.length === 1 ? scope[0] : undefined;
+  const hostsOf = projects.flatMap((name) => deps.projects.filter((each) => each.name === name));
   return {
-    frame: frameOf(project, ''), status: error.status, code: error.code, title, message: error.message, remedy, requestId, lastLines,
-    nearest: nearest.map((name) => ({ text: name, url: `/?branch=${encodeURIComponent(name)}` })),
-    candidates: await Promise.all(candidates.map(async (hash) => ({
-      commit: await commitView(source, parseCommitHash(hash), deps.clock.now()),
-      url: deps.urls.at(`${formatLabel({ kind: 'commit', hash, environment: null })}.${projectHostOf(deps, req)}`),
-    }))),
-    links: [{ text: 'All branches', url: '/' }],
+    frame: frameOf(project ?? null, ''), status: error.status, code: error.code, title, message: error.message, remedy, requestId, lastLines,
+    nearest: [
+      ...nearest.map((name) => ({ text: name, url: `/?branch=${encodeURIComponent(name)}` })),
+      ...hostsOf.map((each) => ({ text: each.name, url: deps.urls.at(hostOf(deps, req, each), readQuery(req).without(['project'])) })),
+    ],
+    candidates: project ? await Promise.all(candidates.map(async (hash) => ({
+      commit: await commitView(sourceOf(deps, project), parseCommitHash(hash), deps.clock.now()),
+      url: deps.urls.preview(formatLabel({ kind: 'commit', hash, environment: null }), hostOf(deps, req, project)),
+    }))) : [],
+    links: [{ text: project ? 'All branches' : 'All projects', url: '/' }],
   };
 }

@@ -69,6 +69,9 @@ export const shortHash = (commit: string): string => commit.slice(0, 8);
 /** The first 12 digits of a build key. */
 export const shortKey = (key: string): string => key.slice(0, 12);
 
+/** What somebody else wrote about URLs, such as git about a remote, without the names and passwords in them. */
+export const withoutCredentials = (text: string): string => text.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, '$1');
+
 /** What a page may show of a repository's address: no credentials, and a link only where a browser can follow it. */
 export function repositoryLink(address: string): { text: string; url: string | null } {
   if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) {

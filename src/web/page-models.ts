@@ -1,29 +1,25 @@
 import type { BuildStatus } from '../domain/build.js';
 import type { LogLine } from '../domain/log-line.js';
-import type { PreviewState, statusWord } from '../domain/state.js';
-import type { LogLevel } from '../kernel/log.js';
+import type { PreviewState } from '../domain/state.js';
 import type { PageLink } from '../serve/waiting-models.js';
 import type { Moment } from './format.js';
+import type { ApplicationLogPage, DebugPage, LocalImagesPage, StatusPage } from './maintainer-models.js';
+import type { NamedValue, PageFrame, Pagination } from './page-parts.js';
+
+export type { NamedValue, PageFrame, Pagination } from './page-parts.js';
 
 /** The pages of the control plane by template name. Every URL is made by the server, none in a template. */
 export interface ControlPages {
+  readonly projects: ProjectsPage;
   readonly project: ProjectPage;
   readonly build: BuildPage;
   readonly preview: PreviewPage;
   readonly 'application-log': ApplicationLogPage;
   readonly status: StatusPage;
+  readonly 'local-images': LocalImagesPage;
+  readonly debug: DebugPage;
   readonly error: ErrorPage;
   readonly confirm: ConfirmPage;
-}
-
-/** What surrounds every page of the control plane. */
-export interface PageFrame {
-  /** Null on pages that belong to no project. */
-  readonly project: string | null;
-  readonly homeUrl: string;
-  /** The navigation; the current page's own entry has its URL in `currentUrl`. */
-  readonly links: readonly PageLink[];
-  readonly currentUrl: string | null;
 }
 
 /** A commit as people see it. */
@@ -35,6 +31,28 @@ export interface CommitView {
   readonly subject: string | null;
   readonly author: string | null;
   readonly at: Moment | null;
+}
+
+export interface ProjectsPage {
+  readonly frame: PageFrame;
+  readonly queue: { readonly building: number; readonly waiting: number };
+  readonly search: { readonly query: string; readonly url: string };
+  /** How many there are, matching or not. */
+  readonly total: number;
+  readonly projects: readonly ProjectRow[];
+}
+
+export interface ProjectRow {
+  readonly name: string;
+  /** Its own host. */
+  readonly url: string;
+  readonly repository: { readonly text: string; readonly url: string | null };
+  readonly branches: number;
+  readonly running: number;
+  /** The branch that moved last; null when there is none. */
+  readonly newest: { readonly name: string; readonly subject: string; readonly at: Moment } | null;
+  /** Why the repository cannot be reached; null when it can. */
+  readonly fault: string | null;
 }
 
 export interface ProjectPage {
@@ -59,7 +77,10 @@ export interface RunningPreview {
   /** The page with its output. */
   readonly pageUrl: string;
   readonly branch: string | null;
-  readonly commit: CommitView;
+  /** The reference of an image that was pulled. */
+  readonly image: string | null;
+  /** Null for an image. */
+  readonly commit: CommitView | null;
   /** Such as `v7`. */
   readonly release: string;
   readonly environment: string | null;
@@ -75,16 +96,6 @@ export interface BranchRow {
   readonly openUrl: string;
   /** The newest build of its commit; null when there was none. */
   readonly buildUrl: string | null;
-}
-
-/** Pages count from 1. */
-export interface Pagination {
-  readonly page: number;
-  readonly pages: number;
-  /** How many rows there are on all pages. */
-  readonly total: number;
-  readonly previousUrl: string | null;
-  readonly nextUrl: string | null;
 }
 
 /** A log with its live continuation. */
@@ -112,7 +123,10 @@ export interface BuildPage {
   readonly frame: PageFrame;
   readonly id: string;
   readonly status: BuildStatus;
-  readonly commit: CommitView;
+  /** The reference of what was pulled; null for a build. */
+  readonly image: string | null;
+  /** Null for a pull. */
+  readonly commit: CommitView | null;
   readonly branches: readonly string[];
   /** The first 12 hex digits of the build key. */
   readonly shortKey: string;
@@ -144,7 +158,9 @@ export interface PreviewPage {
   readonly url: string;
   readonly state: PreviewState;
   readonly branch: string | null;
-  /** Null before there is a release. */
+  /** The reference of an image that was pulled. */
+  readonly image: string | null;
+  /** Null before there is a release, and for an image. */
   readonly commit: CommitView | null;
   readonly release: string | null;
   readonly environment: string | null;
@@ -154,44 +170,8 @@ export interface PreviewPage {
   readonly buildUrl: string | null;
   /** The confirmation page; null when there is nothing to restart. */
   readonly restartUrl: string | null;
-}
-
-export interface ApplicationLogPage {
-  readonly frame: PageFrame;
-  /** Newest first. */
-  readonly records: readonly LogRecordView[];
-  /** The same for programs. */
-  readonly jsonUrl: string;
-}
-
-export interface LogRecordView {
-  readonly at: Moment;
-  readonly level: LogLevel;
-  readonly message: string;
-  readonly fields: readonly NamedValue[];
-}
-
-export interface NamedValue {
-  readonly name: string;
-  readonly value: string;
-}
-
-export interface StatusPage {
-  readonly frame: PageFrame;
-  readonly previews: readonly PreviewStatusRow[];
-}
-
-export interface PreviewStatusRow {
-  readonly label: string;
-  readonly url: string;
-  readonly pageUrl: string;
-  readonly word: ReturnType<typeof statusWord>;
-  readonly state: PreviewState;
-  readonly branch: string | null;
-  readonly shortHash: string | null;
-  readonly release: string | null;
-  readonly environment: string | null;
-  readonly lastError: string | null;
+  /** The same for pulling an image again and for deleting its preview; null for all else. */
+  readonly imageUrls: { readonly pull: string; readonly delete: string } | null;
 }
 
 export interface ErrorPage extends ErrorView {

@@ -1,14 +1,15 @@
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { AppError } from '../domain/errors.js';
-import { projectHostOf, projectOf, wantsPage, type WebDeps } from './context.js';
+import type { Project } from '../domain/project.js';
+import { hostOf, projectOf, scopeOf, wantsPage, type WebDeps } from './context.js';
 import { readQuery } from './query.js';
 import { buildAnswer } from './views-of.js';
 
-type RedirectDeps = Pick<WebDeps, 'findPreview' | 'renewPreview' | 'hosts' | 'projects' | 'urls' | 'door'>;
+type RedirectDeps = Pick<WebDeps, 'findPreview' | 'findProject' | 'renewPreview' | 'hosts' | 'projects' | 'urls' | 'door'>;
 
 const OURS = ['branch', 'hash', 'env', 'reset'] as const;
-/** These answer about a branch or hash instead of going there. */
-const ABOUT = /^\/(?:status|confirm|api(?:\/|$)|actions\/)/i;
+/** These, and nothing that only begins like them, answer about a branch or hash instead of going there. */
+export const ABOUT = /^\/(?:(?:status|confirm)\/?$|api(?:\/|$)|actions\/)/i;
 
 /**
  * `?branch=NAME` and `?hash=SHA`, with `&env=ENV`: 302 to the commit's own host, path and all other parameters as they
@@ -22,20 +23,26 @@ export function redirectToPreview(deps: RedirectDeps): RequestHandler {
     const hash = query?.get('hash');
     if (!query || (branch === undefined && hash === undefined)) { next(); return; }
     if (branch !== undefined && hash !== undefined) throw new AppError('invalid_request', 'Give branch or hash, not both.');
-    const project = projectOf(deps, req);
+    const project = await projectWith(deps, req, { branch, hash });
     const found = await findPreview.findQuery(project, { branch, hash, env: query.get('env') });
     if (query.get('reset') === '1') {
       if (req.method === 'GET' && door.bearsToken(req)) {
-        res.status(202).json({ build: buildAnswer(await deps.renewPreview.reset(project, found.commit), undefined) });
-      } else if (wantsPage(req)) res.redirect(303, `/confirm?action=reset&hash=${found.commit}`);
+        res.status(202).json({ build: buildAnswer(await deps.renewPreview.reset(found), undefined) });
+      } else if (wantsPage(req)) res.redirect(303, urls.control(hostOf(deps, req, project), `/confirm?action=reset&hash=${found.commit}`));
       else throw new AppError('missing_token', 'Building again needs a token.');
       return;
     }
     // Express would re-encode the path, which must arrive as it was typed.
-    res.writeHead(302, { Location: urls.at(`${found.label}.${projectHostOf(deps, req)}`, pathOnHost(query.without(OURS))), 'Cache-Control': 'no-store', 'Content-Length': 0 });
+    res.writeHead(302, { Location: urls.preview(found.label, hostOf(deps, req, project), pathOnHost(query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS))), 'Cache-Control': 'no-store', 'Content-Length': 0 });
     res.end();
   };
 }
 
+/** On the server host, where no project is named, the only one that has what is asked for. */
+async function projectWith(deps: RedirectDeps, req: Request, { branch, hash }: { branch: string | undefined; hash: string | undefined }): Promise<Project> {
+  if (scopeOf(deps, req).length <= 1 || readQuery(req).get('project') !== undefined) return projectOf(deps, req);
+  return deps.findProject.find(branch === undefined ? { hash: hash ?? '' } : { branch });
+}
+
 /** A redirect must stay on its host: header-breaking bytes never get this far, since node:http refuses them. */
-const pathOnHost = (path: string): string => (path.startsWith('/') ? path : `/${path}`);
+export const pathOnHost = (path: string): string => (path.startsWith('/') ? path : `/${path}`);

@@ -4,17 +4,19 @@ import { formatLabel } from '../domain/preview-name.js';
 import type { Project } from '../domain/project.js';
 import type { PreviewStatus } from '../flow/preview.js';
 import type { Ref, RefTable } from '../source/source.js';
-import { frameOf, projectHostOf, projectOf, sendPage, sourceOf, type WebDeps } from './context.js';
+import { frameOf, hostOf, projectOf, scopeOf, sendPage, sourceOf, type WebDeps } from './context.js';
 import { repositoryLink, shortHash, toMoment } from './format.js';
 import type { BranchRow, Pagination, RunningPreview } from './page-models.js';
+import { sendProjects } from './projects-page.js';
 import { readQuery } from './query.js';
-import { commitView } from './views-of.js';
+import { commitViewOrNull } from './views-of.js';
 
 const ROWS = 50;
 
-/** The project: its branches with their last commit, and what runs. */
+/** The project: its branches with their last commit, and what runs. On the server host, all projects. */
 export function showProject(deps: WebDeps): RequestHandler {
   return async (req, res) => {
+    if (scopeOf(deps, req).length > 1) { sendProjects(deps, { req, res }); return; }
     const project = projectOf(deps, req);
     const source = sourceOf(deps, project);
     const query = readQuery(req);
@@ -61,14 +63,14 @@ async function rowOf(project: Project, { ref, deps }: { ref: Ref; deps: WebDeps 
 async function runningOf(project: Project, { deps, req }: { deps: WebDeps; req: Request }): Promise<RunningPreview[]> {
   const { instances, routes, urls, clock } = deps;
   const source = sourceOf(deps, project);
-  const host = projectHostOf(deps, req);
+  const host = hostOf(deps, req, project);
   const running = instances.running().filter(({ release }) => release.project === project.name);
   const rows = await Promise.all(running.map(async ({ release, since }): Promise<RunningPreview | undefined> => {
     const route = await routes.find(release.route);
     const state: PreviewStatus['state'] = instances.state(release) ?? 'stopped';
     return route && {
-      label: route.label, url: urls.at(`${route.label}.${host}`), pageUrl: `/previews/${route.label}`,
-      branch: route.kind === 'branch' ? route.subject : null, commit: await commitView(source, release.commit, clock.now()),
+      label: route.label, url: urls.preview(route.label, host), pageUrl: `/previews/${route.label}`,
+      branch: route.kind === 'branch' ? route.subject : null, image: route.kind === 'image' ? route.subject : null, commit: await commitViewOrNull(source, release.commit, clock.now()),
       release: formatRelease(release.number), environment: release.environment, state, since: toMoment(since, clock.now()),
     };
   }));

@@ -9,6 +9,8 @@ declare module 'express-session' {
   interface SessionData {
     /** What a form of this browser must carry. */
     forgeryToken?: string;
+    /** The label of the preview that this browser chose; only with `routing: session`. */
+    preview?: string;
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Build } from '../domain/build.js';
+import { isPull, type Build } from '../domain/build.js';
 import { formatRelease, type CommitHash } from '../domain/ids.js';
 import type { LastError } from '../domain/release.js';
 import type { PreviewState } from '../domain/state.js';
@@ -16,11 +16,18 @@ export async function commitView(source: Source, commit: CommitHash, now: number
   };
 }
 
-/** What the API says of a build. Times are ISO 8601. */
+/** The same where there may be none. */
+export const commitViewOrNull = async (source: Source, commit: CommitHash | null, now: number): Promise<CommitView | null> =>
+  (commit === null ? null : commitView(source, commit, now));
+
+/** What the API says of a build or a pull. Times are ISO 8601. */
 export interface BuildAnswer {
   readonly id: string;
   readonly project: string;
-  readonly commit: string;
+  /** Null for a pull. */
+  readonly commit: string | null;
+  /** What was pulled, such as `registry.example.com/app:1`; null for a build. */
+  readonly reference: string | null;
   readonly key: string;
   readonly status: Build['status'];
   readonly reusedFrom: string | null;
@@ -39,9 +46,9 @@ const iso = (at: number): string => new Date(at).toISOString();
 const isoOrNull = (at: number | null): string | null => (at === null ? null : iso(at));
 
 export function buildAnswer(build: Build, place: PreviewStatus['place']): BuildAnswer {
-  const { id, project, commit, key, status, reusedFrom, image, attempt, noCache, error } = build;
+  const { id, project, commit, recipe, key, status, reusedFrom, image, attempt, noCache, error } = build;
   return {
-    id, project, commit, key, status, reusedFrom, image, attempt, noCache, error,
+    id, project, commit, reference: isPull(recipe) ? recipe.image : null, key, status, reusedFrom, image, attempt, noCache, error,
     queuedAt: iso(build.queuedAt), startedAt: isoOrNull(build.startedAt), finishedAt: isoOrNull(build.finishedAt),
     queuePosition: place && place.position > 0 ? place.position : null, etaSeconds: place?.etaSeconds ?? null,
   };
@@ -50,7 +57,10 @@ export function buildAnswer(build: Build, place: PreviewStatus['place']): BuildA
 /** What `/api/status` and `/api/wait` say of a preview. */
 export interface StatusAnswer {
   readonly project: string;
-  readonly commit: string;
+  /** Null for an image. */
+  readonly commit: string | null;
+  /** Null for a commit. */
+  readonly reference: string | null;
   readonly environment: string | null;
   readonly status: PreviewState;
   readonly url: string;
@@ -62,7 +72,7 @@ export interface StatusAnswer {
 export function statusAnswer(status: PreviewStatus, url: string): StatusAnswer {
   const { preview, build, place, release, lastError, state } = status;
   return {
-    project: preview.project.name, commit: preview.commit, environment: preview.environment, status: state, url,
+    project: preview.project.name, commit: preview.commit, reference: preview.kind === 'image' ? preview.subject : null, environment: preview.environment, status: state, url,
     build: build ? buildAnswer(build, place) : null, release: release ? formatRelease(release.number) : null,
     lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) },
   };

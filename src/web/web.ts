@@ -5,12 +5,21 @@ import helmet from 'helmet';
 import { askToConfirm, createActions, runAction } from './actions.js';
 import { cancelBuild, getBuild, getBuildLog, getPreviewLog, getQueueSize, getStatus, listBuilds, streamBuild, streamPreview, waitForPreview } from './api.js';
 import { showBuild, showPreview } from './build-page.js';
+import { choosePreview } from './choice.js';
 import type { WebDeps } from './context.js';
+import { showDebug } from './debug-page.js';
 import { AppError } from '../domain/errors.js';
+import { CONTROL_PREFIX } from '../domain/urls.js';
 import { answerError, refuseUnknown } from './error-page.js';
-import { showApplicationLog, showHealth, showReadiness, showStatus } from './maintainer-pages.js';
+import { deleteImage, listImages, showLocalImages } from './local-images.js';
+import { showApplicationLog } from './log-page.js';
+import { showHealth, showReadiness } from './maintainer-pages.js';
+import { refuseForeignStreams } from './foreign-streams.js';
+import { redirectToImage } from './image-redirect.js';
+import { prefixRedirects } from './prefix.js';
 import { redirectToPreview } from './preview-redirect.js';
 import { showProject } from './project-page.js';
+import { showStatus } from './status-page.js';
 
 export interface WebOptions extends WebDeps {
   /** Reads the browser's session where a form needs it. */
@@ -29,9 +38,13 @@ export function createWeb(deps: WebOptions): Express {
   app.set('query parser', false);
   app.set('etag', false);
   app.use(headers());
+  if (deps.urls.routing === 'session') app.use(prefixRedirects(CONTROL_PREFIX));
   app.use('/assets', assets(deps.assets));
-  app.get('/healthz', showHealth);
-  app.get('/readyz', showReadiness(deps));
+  only(app, 'get /healthz', showHealth);
+  only(app, 'get /readyz', showReadiness(deps));
+  app.use(refuseForeignStreams(deps));
+  if (deps.urls.routing === 'session') app.use(choosePreview(deps, deps.session));
+  app.use(redirectToImage(deps));
   app.use(redirectToPreview(deps));
   addPages(app, deps);
   addApi(app, deps);
@@ -47,6 +60,8 @@ function addPages(app: Express, deps: WebOptions): void {
   only(app, 'get /previews/:label', showPreview(deps));
   only(app, 'get /log', showApplicationLog(deps));
   only(app, 'get /status', showStatus(deps));
+  only(app, 'get /localimages', showLocalImages(deps));
+  only(app, 'get /debug', showDebug(deps));
   only(app, 'get /confirm', deps.session, askToConfirm(actions, deps));
   only(app, 'post /actions/:name', deps.session, express.urlencoded({ extended: false, limit: FORM_LIMIT, parameterLimit: 20 }), runAction(actions, deps));
 }
@@ -55,6 +70,8 @@ function addApi(app: Express, deps: WebOptions): void {
   only(app, 'get /api/status', getStatus(deps));
   only(app, 'get /api/wait', waitForPreview(deps));
   only(app, 'get /api/queue-size', getQueueSize(deps));
+  only(app, 'get /api/images', listImages(deps));
+  only(app, 'delete /api/images/:id', deleteImage(deps));
   only(app, 'get /api/builds', listBuilds(deps));
   only(app, 'get /api/builds/:id', getBuild(deps));
   only(app, 'get /api/builds/:id/log', getBuildLog(deps));
@@ -65,9 +82,9 @@ function addApi(app: Express, deps: WebOptions): void {
 }
 
 /** A path with its one method; any other is told so. */
-function only<Params>(app: Express, what: `${'get' | 'post'} /${string}`, ...handlers: RequestHandler<Params>[]): void {
-  const [method, path] = what.split(' ') as ['get' | 'post', string];
-  const allowed = method === 'get' ? 'GET, HEAD' : 'POST';
+function only<Params>(app: Express, what: `${'get' | 'post' | 'delete'} /${string}`, ...handlers: RequestHandler<Params>[]): void {
+  const [method, path] = what.split(' ') as ['get' | 'post' | 'delete', string];
+  const allowed = method === 'get' ? 'GET, HEAD' : method.toUpperCase();
   const route = app.route(path);
   route[method](...handlers as RequestHandler[]);
   route.all((req, res) => {

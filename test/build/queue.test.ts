@@ -75,13 +75,24 @@ describe('the queue', () => {
     expect(house.builds.size()).toEqual({ waiting: 3, building: 1 });
   });
 
-  it('starts no more in a minute than allowed', async () => {
+  it('D19: starts no more in a minute than allowed', async () => {
     await using house = await startBuilds({ limits: { perMinute: 2 }, script: () => ({}) });
     const begun = await beginAll(house, 4);
     await Promise.all(begun.slice(0, 2).map(({ result }) => result));
     await house.clock.advance(0);
     expect(keysBuilt(house)).toEqual([1, 2]);
     expect(begun.map(({ build }) => house.builds.place(build.id)?.position)).toEqual([undefined, undefined, 1, 2]);
+  });
+});
+
+describe('a project without cache', () => {
+  it('D18: builds each commit without one, and reuses the image of the same content all the same', async () => {
+    await using house = await startBuilds({ script: () => ({}) });
+    const { build, result } = await house.builds.begin({ ...wanted(1), cache: false });
+    expect(build.noCache).toBe(true);
+    const { image } = await result;
+    expect((await (await house.builds.begin({ ...wanted(1), cache: false })).result).image).toBe(image);
+    expect((await house.builds.begin(wanted(2))).build.noCache).toBe(false);
   });
 });
 

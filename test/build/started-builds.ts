@@ -11,6 +11,7 @@ import type { BuildRequest } from '../../src/engine/port.js';
 import { openTestDatabase } from '../support/database.js';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.js';
 import { createFakeEngine, type FakeBuild, type FakeEngine } from '../support/fake-engine.js';
+import type { FakeRegistry } from '../support/fake-registry.js';
 import { createQuietLog } from '../support/quiet-log.js';
 import { collect, until } from '../support/until.js';
 
@@ -49,15 +50,17 @@ export interface BuildsOptions {
   readonly limits?: Partial<BuildsDeps['limits']>;
   /** What each build does; default: it is held until `finish`. */
   readonly script?: (request: BuildRequest) => FakeBuild;
+  /** What can be pulled. */
+  readonly registry?: FakeRegistry;
 }
 
 /** The build stage over a real database, on a clock that stands. */
-export async function startBuilds({ limits, script }: BuildsOptions = {}): Promise<StartedBuilds> {
+export async function startBuilds({ limits, script, registry }: BuildsOptions = {}): Promise<StartedBuilds> {
   const clock = createFakeClock();
   const database = await openTestDatabase(clock);
   const held = new Map<BuildKey, () => void>();
   const hold = ({ key }: BuildRequest): FakeBuild => ({ until: new Promise<void>((resolve) => { held.set(key, resolve); }) });
-  const engine = createFakeEngine({ instance: 'abcdef01' as InstanceId, clock, builds: script ?? hold });
+  const engine = createFakeEngine({ instance: 'abcdef01' as InstanceId, clock, builds: script ?? hold, ...(registry ? { registry } : {}) });
   const store = createBuildStore({ db: database.db, clock });
   const images = createImageStore({ db: database.db, clock });
   const logs = createBuildLogs({ folder: join(database.folder, 'builds'), clock });

@@ -119,3 +119,33 @@ describe('a host in its one form', () => {
     expect(performance.now() - before).toBeLessThan(1_000);
   });
 });
+
+describe('a project with a host of its own', () => {
+  const own = sampleProject('shop', { host: 'shop.example.com' });
+
+  it('is found there, and there only while there are others', () => {
+    const reader = createHostReader({ serverHost: 'pv.localhost', projects: [own, blog] });
+    expect(reader.hostsOf(own)).toEqual(['shop.example.com']);
+    expect(reader.read('branch-main.shop.example.com')).toMatchObject({ kind: 'preview', project: own, projectHost: 'shop.example.com' });
+    expect(reader.read('SHOP.example.com:443')).toEqual({ kind: 'control', host: 'shop.example.com', project: own });
+    expect(reader.read('shop.pv.localhost')).toEqual({ kind: 'unknown' });
+  });
+
+  it('is found on the server host as well when it is the only one, its own first', () => {
+    const reader = createHostReader({ serverHost: 'pv.localhost', projects: [own] });
+    expect(reader.hostsOf(own)).toEqual(['shop.example.com', 'pv.localhost']);
+    expect(reader.read('branch-main.pv.localhost')).toMatchObject({ kind: 'preview', project: own });
+    expect(createHostReader({ serverHost: 'shop.example.com', projects: [own] }).hostsOf(own)).toEqual(['shop.example.com']);
+  });
+});
+
+describe('a preview below the server host, with several projects', () => {
+  it('belongs to one of them, in whichever environment any has', () => {
+    expect(both.read(`hash-${HASH}.pv.localhost`)).toEqual({ kind: 'elsewhere', host: `hash-${HASH}.pv.localhost`, name: { kind: 'commit', hash: HASH, environment: null } });
+    expect(both.read('JET-PACK-branch-main.pv.localhost:3000')).toEqual({ kind: 'elsewhere', host: 'jet-pack-branch-main.pv.localhost', name: { kind: 'branch', slug: 'main', environment: 'jet-pack' } });
+  });
+
+  it.each(['dev.pv.localhost', 'run-x.pv.localhost', 'container-x.pv.localhost', 'other-hash-abcd.pv.localhost', `x.hash-${HASH}.pv.localhost`])('is not %s', (host) => {
+    expect(both.read(host)).toEqual({ kind: 'unknown' });
+  });
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { parseEnvironmentName, type EnvironmentName } from '../../src/domain/ids.js';
-import { formatLabel, parseLabel, RESERVED_PREFIXES, type PreviewName } from '../../src/domain/preview-name.js';
+import { environmentFault, formatLabel, parseLabel, type PreviewName } from '../../src/domain/preview-name.js';
 
 const HASH = 'a1b2c3d4e5'.repeat(4);
 const env = parseEnvironmentName;
@@ -61,15 +61,14 @@ describe('a label in front of a project host', () => {
   });
 });
 
-/** A name is only one where it does not begin like a kind; `<environment>-branch…` would have two readings as well. */
-const isUsable = (text: string): boolean => !RESERVED_PREFIXES.some((prefix) => `${text}-`.startsWith(prefix)) && !/(?:^|-)branch(?:-|$)/.test(text);
+const STAGES = { stages: ['dev', 'prod'] };
 const part = fc.constantFrom('a', 'b', 'jet', 'pack', 'hash', 'run', 'container', '7f', 'abcd');
-const environmentName = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('-')).filter((text) => text.length <= 17 && isUsable(text)).map(env);
+const environmentName = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('-')).filter((text) => environmentFault(text, STAGES) === undefined).map(env);
 const slug = fc.stringMatching(/^[a-z0-9-]{1,37}[a-z0-9]$/);
 const hash = fc.stringMatching(/^[0-9a-f]{4,40}$/);
 
 const worlds = fc.uniqueArray(environmentName, { minLength: 1, maxLength: 5 }).chain((environments) => {
-  const stages = ['dev', 'prod'];
+  const { stages } = STAGES;
   const environment = fc.constantFrom<EnvironmentName | null>(null, ...environments);
   const name: fc.Arbitrary<PreviewName> = fc.oneof(
     fc.record({ kind: fc.constant('commit' as const), hash, environment }),

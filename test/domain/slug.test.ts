@@ -41,6 +41,21 @@ describe('the slug of a branch', () => {
     }), { numRuns: 500 });
   });
 
+  it('is itself again for a plain name, and so is the slug of that', () => {
+    const plain = fc.stringMatching(/^[a-z0-9-]{0,37}[a-z0-9]$/).filter((name) => !/-[0-9a-f]{6}$/.test(name));
+    fc.assert(fc.property(plain, (name) => {
+      expect(slug(name)).toBe(name);
+      expect(slug(slug(name))).toBe(name);
+    }), { numRuns: 1_000 });
+  });
+
+  it('is not that of a branch which is called like it', () => {
+    fc.assert(fc.property(refName, (name) => {
+      const made = slugOf(name);
+      if (made !== name) expect(slugOf(made as RefName)).not.toBe(made);
+    }), { numRuns: 500 });
+  });
+
   it('never has the shape of another branch’s name: a plain name has no suffix, all others have one', () => {
     fc.assert(fc.property(refName, (name) => {
       const made = slugOf(name);

@@ -67,6 +67,20 @@ describe('URLs', () => {
     expect(urls.at('localhost')).toBe('http://localhost:4711/');
   });
 
+  it('lead to a preview’s own host, and to the control plane on its project’s', () => {
+    const urls = createUrls(() => new URL('http://localhost:3000'));
+    expect([urls.preview('hash-abcd', 'shop.localhost', '/x?y=1'), urls.preview('hash-abcd', 'shop.localhost', '')]).toEqual(['http://hash-abcd.shop.localhost:3000/x?y=1', 'http://hash-abcd.shop.localhost:3000']);
+    expect(urls.control('shop.localhost', '/builds/b_1')).toBe('http://shop.localhost:3000/builds/b_1');
+  });
+
+  it('D3: name the preview and put the control plane aside where all is on one host', () => {
+    const urls = createUrls(() => new URL('http://localhost:3000'), 'session');
+    expect(['/x?y=1', '/x', ''].map((path) => urls.preview('hash-abcd', 'localhost', path))).toEqual([
+      'http://localhost:3000/x?y=1&preview=hash-abcd', 'http://localhost:3000/x?preview=hash-abcd', 'http://localhost:3000/?preview=hash-abcd',
+    ]);
+    expect(urls.control('localhost', '/builds/b_1')).toBe('http://localhost:3000/__slipway/builds/b_1');
+  });
+
   it('A13, A19: keep path and query to the byte', () => {
     const urls = createUrls(() => new URL('http://localhost:3000'));
     for (const path of ['//evil.com/', '/a%2Fb//c?x=1&x=2&y=a+b', '/%E0%A4%A']) expect(urls.at('h.localhost', path)).toBe(`http://h.localhost:3000${path}`);

@@ -75,10 +75,16 @@ describe('labels', () => {
     expect(readContainerOwner(instance, containerLabels(instance, spec))).toEqual({ project, release, commit, build, environment, port: 3000 });
   });
 
+  it('say that a container of a pulled image has no commit', () => {
+    const labels = containerLabels(instance, { ...spec, commit: null });
+    expect(labels).toMatchObject({ 'slipway.commit': '' });
+    expect(readContainerOwner(instance, labels)).toMatchObject({ commit: null, build });
+  });
+
   it.each([
     ['another server\'s', { ...containerLabels('99999999' as InstanceId, spec) }],
     ['a broken release', { ...containerLabels(instance, spec), 'slipway.release': '0x7' }],
-    ['a missing commit', { ...containerLabels(instance, spec), 'slipway.commit': '' }],
+    ['a broken commit', { ...containerLabels(instance, spec), 'slipway.commit': 'main' }],
     ['none', undefined],
   ])('E15: are nobody\'s with %s', (_name, labels) => {
     expect(readContainerOwner(instance, labels)).toBeUndefined();

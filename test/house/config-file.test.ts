@@ -84,6 +84,11 @@ projects:
     ]);
   });
 
+  it('D3: says that routing by session shares an origin', () => {
+    expect(load('', { repository: REPOSITORY, flags: { routing: 'session' } }).notes).toEqual([expect.stringMatching(/^routing: session puts applications and the control plane on one origin/)]);
+    expect(load('', { repository: REPOSITORY }).notes).toEqual([]);
+  });
+
   it('gives a project what the server has where it says nothing itself', () => {
     const { projects: [shop] } = load(`build: { dockerfile: Dockerfile.all, cache: false }\nrun: { memory: 1GiB, port: 80 }\nidle: { stop: never }\n${project('run: { port: 81 }')}`);
     expect(shop).toMatchObject({ cache: false, idleStopMs: null, recipe: { dockerfile: 'Dockerfile.all' }, run: { memoryBytes: 1_073_741_824, port: 81 } });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../src/domain/errors.js';
 import { createLogFile } from '../../src/kernel/log-file.js';
@@ -152,6 +152,21 @@ describe('the log file', () => {
     const numbers = files.toReversed().flatMap((name) => readFileSync(join(folder.path, name), 'utf8').trimEnd().split('\n')).map((line) => (JSON.parse(line) as { line: number }).line);
     expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => 150 - numbers.length + index));
     expect(numbers.length).toBeGreaterThan(14);
+  });
+
+  it('D15: begins a new file each day and keeps those of seven days', () => {
+    using folder = createTestFolder();
+    const file = join(folder.path, 'server.log');
+    const sink = createLogFile({ file, maxBytes: 5_000, files: 7 });
+    for (let day = 9; day > 0; day -= 1) {
+      sink.write(`"${day} days ago"\n`);
+      const at = new Date(Date.now() - 86_400_000 * day);
+      utimesSync(file, at, at);
+    }
+    sink.write('"today"\n');
+    sink.write('"today, later"\n');
+    expect(readdirSync(folder.path)).toHaveLength(7);
+    expect([readFileSync(file, 'utf8'), readFileSync(`${file}.1`, 'utf8'), readFileSync(`${file}.6`, 'utf8')]).toEqual(['"today"\n"today, later"\n', '"1 days ago"\n', '"6 days ago"\n']);
   });
 
   it('writes a line that is larger than a file may be', () => {

@@ -1,8 +1,7 @@
-import type { ContainerId } from '../../src/domain/ids.js';
-import type { ContainerSpec, ListeningPort } from '../../src/engine/port.js';
+import type { ListeningPort } from '../../src/engine/port.js';
 import type { FakeProgram } from '../support/fake-containers.js';
 import { until } from '../support/until.js';
-import { PLACEMENT, ready, silent, startInstances } from './started-instances.js';
+import { PLACEMENT, silent, startInstances } from './started-instances.js';
 
 const MINUTE = 60_000;
 
@@ -148,103 +147,5 @@ describe('F16: an application that fails again and again', () => {
     await expect(house.instances.ensure(house.release(), PLACEMENT)).rejects.toMatchObject({ code: 'engine_unavailable' });
     house.engine.up();
     await expect(house.instances.ensure(house.release(), PLACEMENT)).resolves.toMatchObject({ release: { number: 1 } });
-  });
-});
-
-describe('an application that ends while it runs', () => {
-  it('is gone with its error at once, its log kept and its container removed; the next visit starts it', async () => {
-    await using house = await startInstances({ program: () => ({ lines: ['up'] }) });
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    house.engine.exit(container, 3, ['out of patience']);
-    await until(async () => (await house.engine.list()).length === 0, 'the container is removed');
-    expect(house.changes.slice(0, 3)).toEqual(['starting', 'running', 'gone: crashed']);
-    expect(house.instances.lastFailure(release)).toMatchObject({ message: 'It exited with code 3.', details: { lastLines: ['up', 'out of patience'] } });
-    expect(await house.textsOf(release)).toEqual(['up', 'out of patience']);
-    const again = await house.instances.ensure(release, PLACEMENT);
-    expect(again.container).not.toBe(container);
-    expect(house.instances.lastFailure(release)).toBeUndefined();
-  });
-
-  it('keeps its log also when somebody wants it in the very moment it ends', async () => {
-    const starts: ContainerSpec[] = [];
-    await using house = await startInstances({ outputMs: 1_000, program: (spec) => { starts.push(spec); return { lines: [`start ${starts.length}`] }; } });
-    const release = house.release();
-    const again = new Promise<ContainerId>((resolve, reject) => {
-      house.instances.onChange((change) => {
-        if (change.kind === 'gone') house.instances.ensure(release, PLACEMENT).then(({ container }) => { resolve(container); }, reject);
-      });
-    });
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    house.engine.exit(container, 1, ['the reason']);
-    await house.clock.advance(5_000);
-    const next = await again;
-    expect(await house.textsOf(release)).toEqual(['start 1', 'the reason']);
-    expect((await house.engine.list()).map(({ id }) => id)).toEqual([next]);
-    expect(house.instances.state(release)).toBe('running');
-  });
-
-  it('is stopped, and not said to have crashed, when it is told to stop while its end is looked into', async () => {
-    await using house = await startInstances({ outputMs: 1_000, program: () => ({ lines: ['up'] }) });
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    house.engine.exit(container, 143);
-    await house.clock.advance(500);
-    const stopped = house.instances.stop(release);
-    await house.clock.advance(5_000);
-    await stopped;
-    expect(house.changes).toEqual(['starting', 'running', 'stopping', 'gone']);
-    expect(await house.textsOf(release)).toEqual(['up']);
-    expect(house.instances.lastFailure(release)).toBeUndefined();
-  });
-
-  it('K20: is gone when its container was removed behind our back, and comes back', async () => {
-    await using house = await startInstances();
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    await house.engine.remove(container);
-    await until(() => house.instances.state(release) === undefined, 'its end is seen');
-    expect(house.instances.lastFailure(release)?.message).toBe('Its container was removed.');
-    await expect(house.instances.ensure(release, PLACEMENT)).resolves.toMatchObject({ release: { number: 1 } });
-  });
-
-  it('K8: is not said to have ended when the engine goes away, and is watched on when it is back', async () => {
-    await using house = await startInstances();
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    house.engine.down();
-    await house.clock.advance(MINUTE);
-    expect(house.changes).toEqual(['starting', 'running']);
-    house.engine.up();
-    await house.clock.advance(2_000);
-    expect(house.instances.running().map((running) => running.container)).toEqual([container]);
-    house.engine.exit(container, 1);
-    await until(() => house.changes.includes('gone: crashed'), 'its end is seen');
-    expect(house.instances.lastFailure(release)?.message).toBe('It exited with code 1.');
-  });
-
-  it('K8: is said to have ended when it did while the engine was away', async () => {
-    await using house = await startInstances();
-    const { container } = await house.instances.ensure(house.release(), PLACEMENT);
-    house.engine.down();
-    house.engine.exit(container, 137);
-    await house.clock.advance(5_000);
-    expect(house.instances.running()).toHaveLength(1);
-    house.engine.up();
-    await house.clock.advance(2_000);
-    await until(() => house.changes.includes('gone: crashed'), 'its end is seen');
-    expect(house.instances.lastFailure(house.release())?.message).toBe('It exited with code 137 (killed).');
-  });
-
-  it('does not disturb the one that took its place', async () => {
-    await using house = await startInstances({ probe: ready });
-    const release = house.release();
-    const first = await house.instances.ensure(release, PLACEMENT);
-    await house.instances.stop(release);
-    const second = await house.instances.ensure(release, PLACEMENT);
-    await house.clock.advance(0);
-    expect(second.container).not.toBe(first.container);
-    expect(house.instances.state(release)).toBe('running');
-    expect(house.changes).toEqual(['starting', 'running', 'stopping', 'gone', 'starting', 'running']);
   });
 });

@@ -73,11 +73,18 @@ export async function startInstances({ program, probe = ready, exposedPorts = []
   };
   const logs = createRunLogs({ folder, engine: outputMs > 0 ? slowly : engine, log });
   const all: Instances[] = [];
+  const over = new AbortController();
   const another = () => {
     const made = createInstances({ engine, probe, logs, clock, log });
     all.push(made);
     return made;
   };
+  const hear = async () => {
+    for await (const event of engine.watch(over.signal)) {
+      if (event.kind === 'container-lost') for (const each of all) void each.lost(event.container, event.byHand);
+    }
+  };
+  const hearing = hear();
   const instances = another();
   const changes: string[] = [];
   instances.onChange((change) => { changes.push(describeChange(change)); });
@@ -86,6 +93,8 @@ export async function startInstances({ program, probe = ready, exposedPorts = []
     release: (config, n = 1) => releaseOf(n, image, config),
     textsOf: async (release) => (await collect(logs.read(release, undefined))).map(({ text }) => text),
     [Symbol.asyncDispose]: async () => {
+      over.abort();
+      await hearing;
       await Promise.all(all.map((each) => each.close()));
       await engine[Symbol.asyncDispose]();
       temporary[Symbol.dispose]();

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { join } from 'node:path';
 import { systemClock } from '../../src/kernel/clock.js';
 import { createLog } from '../../src/kernel/log.js';
+import { createIgnoreRules } from '../../src/source/ignore-rules.js';
 import { createSource } from '../../src/source/source.js';
 import { createTestFolder, createTestRepository } from '../support/git.js';
 import { codeOf, createHeldClock, failureOf, GIT_PATH, PROJECT, RECIPE, startSource } from './started-source.js';
@@ -98,7 +99,7 @@ describe('the mirror', () => {
   it('does not start without git, and says so', async () => {
     using repository = createTestRepository(APP);
     using folder = createTestFolder();
-    const source = createSource({ project: PROJECT, repository: repository.path, folder: folder.path, path: folder.path, clock: systemClock, log: createLog({ level: 'debug', file: null, console: false }), fetchTimeoutMs: 1_000 });
+    const source = createSource({ project: PROJECT, repository: repository.path, folder: folder.path, path: folder.path, clock: systemClock, log: createLog({ level: 'debug', file: null, console: false }), fetchTimeoutMs: 1_000, ignore: createIgnoreRules(systemClock) });
     expect((await failureOf(source.start())).message).toMatch(/^Git could not be run: .*ENOENT/);
     await source.stop();
   });
@@ -241,5 +242,19 @@ describe('a remote that misbehaves', () => {
     for (const shown of [started.calls().join(), JSON.stringify(started.log.recent()), failure.message, JSON.stringify(started.source.fault()), readFileSync(join(started.mirror, 'config'), 'utf8')]) {
       expect(shown).not.toContain(secret);
     }
+  });
+
+  it('B15: gets the token of a file, which nothing else ever shows', async () => {
+    using repository = createTestRepository(APP);
+    using folder = createTestFolder();
+    repository.git('update-server-info');
+    const heard: string[] = [];
+    await using server = await listen(createHttpServer(fileServer(join(repository.path, '.git'), heard)));
+    const [secret, tokenFile] = ['to-ken-8272', join(folder.path, 'token')];
+    writeFileSync(tokenFile, `${secret}\n`);
+    await using started = await startSource(`http://127.0.0.1:${server.port}/`, { recorded: true, credentials: { tokenFile, sshKey: null, knownHosts: null } });
+    expect((await started.source.findRef('main')).commit).toBe(repository.head());
+    expect(new Set(heard)).toEqual(new Set([`Basic ${Buffer.from(`git:${secret}`).toString('base64')}`]));
+    for (const shown of [started.calls().join(), JSON.stringify(started.log.recent()), readFileSync(join(started.mirror, 'config'), 'utf8')]) expect(shown).not.toContain(secret);
   });
 });

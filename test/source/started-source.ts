@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { Recipe } from '../../src/domain/build.js';
 import { AppError, type ErrorCode } from '../../src/domain/errors.js';
 import { parseProjectName } from '../../src/domain/ids.js';
+import type { GitCredentials } from '../../src/domain/project.js';
 import { systemClock, type Clock } from '../../src/kernel/clock.js';
 import { createLog, type ApplicationLog } from '../../src/kernel/log.js';
+import { createIgnoreRules } from '../../src/source/ignore-rules.js';
 import { createSource, type Source } from '../../src/source/source.js';
 import { createTestFolder } from '../support/git.js';
 
@@ -32,10 +34,11 @@ export interface SourceOptions {
   readonly clock?: Clock;
   readonly fetchTimeoutMs?: number;
   readonly recorded?: boolean;
+  readonly credentials?: GitCredentials;
 }
 
 /** A started source of the repository, with a git in front of the real one that writes down what it is asked. */
-export async function startSource(repository: string, { clock = systemClock, fetchTimeoutMs = 20_000, recorded = false }: SourceOptions = {}): Promise<StartedSource> {
+export async function startSource(repository: string, { clock = systemClock, fetchTimeoutMs = 20_000, recorded = false, credentials }: SourceOptions = {}): Promise<StartedSource> {
   const temporary = createTestFolder();
   const folder = join(temporary.path, 'sources');
   const bin = join(temporary.path, 'bin');
@@ -43,7 +46,8 @@ export async function startSource(repository: string, { clock = systemClock, fet
   if (recorded) writeRecorder(bin, record);
   const path = recorded ? `${bin}:${GIT_PATH}` : GIT_PATH;
   const log = createLog({ level: 'debug', file: null, console: false });
-  const create = () => createSource({ project: PROJECT, repository, folder, path, clock, log, fetchTimeoutMs });
+  const ignore = createIgnoreRules(clock);
+  const create = () => createSource({ project: PROJECT, repository, ...(credentials ? { credentials } : {}), folder, path, clock, log, fetchTimeoutMs, ignore });
   let source = create();
   await source.start();
   const all = () => (existsSync(record) ? readFileSync(record, 'utf8').split('\n').filter((line) => line !== '') : []);
@@ -61,6 +65,7 @@ export async function startSource(repository: string, { clock = systemClock, fet
     },
     [Symbol.asyncDispose]: async () => {
       await source.stop();
+      await ignore.close();
       temporary[Symbol.dispose]();
     },
   };

@@ -5,8 +5,9 @@ import { promisify } from 'node:util';
 import Docker from 'dockerode';
 import { pack } from 'tar-stream';
 import { ulid } from 'ulid';
-import type { BuildId, BuildKey, CommitHash, ImageId, InstanceId, ProjectName, ReleaseNumber } from '../../src/domain/ids.js';
+import type { BuildId, BuildKey, CommitHash, ContainerId, ImageId, InstanceId, ProjectName, ReleaseNumber } from '../../src/domain/ids.js';
 import { createDockerEngine } from '../../src/engine/docker.js';
+import { networkName } from '../../src/engine/network.js';
 import type { BuildRequest, ContainerEngine, ContainerSpec } from '../../src/engine/port.js';
 import { systemClock } from '../../src/kernel/clock.js';
 import { createLog } from '../../src/kernel/log.js';
@@ -19,6 +20,21 @@ export interface EngineHome extends AsyncDisposable {
   readonly project: ProjectName;
   /** Another server's view of the same kind of engine. */
   readonly stranger: ContainerEngine;
+  readonly maintainer: Maintainer;
+}
+
+/** Somebody who uses the engine itself, behind the server's back. */
+export interface Maintainer {
+  /** `docker kill`, and nothing else. */
+  kill(id: ContainerId): Promise<void>;
+  /** `docker rm -f` */
+  remove(id: ContainerId): Promise<void>;
+  /** `docker network disconnect` */
+  disconnect(id: ContainerId): Promise<void>;
+  /** `docker rmi` */
+  removeImage(id: ImageId): Promise<void>;
+  /** `docker network rm` */
+  removeNetwork(project: ProjectName): Promise<void>;
 }
 
 export type EngineWorld = readonly [name: string, enter: () => Promise<EngineHome>];
@@ -37,6 +53,11 @@ async function enterFake(): Promise<EngineHome> {
   const stranger = create(hex(4) as InstanceId);
   return {
     engine, instance, stranger, project: `t${hex(4)}` as ProjectName,
+    maintainer: {
+      kill: (id) => engine.stop(id, 0), remove: engine.remove, removeImage: engine.removeImage,
+      disconnect: async (id) => { engine.readdress(id, { address: '10.213.255.1', port: 1 }); },
+      removeNetwork: async (project) => { engine.removeNetwork(project); },
+    },
     [Symbol.asyncDispose]: async () => { await engine[Symbol.asyncDispose](); await stranger[Symbol.asyncDispose](); },
   };
 }
@@ -48,12 +69,26 @@ export async function enterDocker(): Promise<EngineHome> {
   const project = `t${hex(4)}` as ProjectName;
   const create = (id: InstanceId) => createDockerEngine({ instance: id, search, clock: systemClock, log });
   return {
-    engine: create(instance), stranger: create(other), instance, project,
+    engine: create(instance), stranger: create(other), instance, project, maintainer: maintainerOf(instance),
     [Symbol.asyncDispose]: async () => { await clean([instance, other]); },
   };
 }
 
 export const openDocker = (): Docker => new Docker();
+
+function maintainerOf(instance: InstanceId): Maintainer {
+  const docker = openDocker();
+  return {
+    kill: async (id) => { await docker.getContainer(id).kill(); },
+    remove: async (id) => { await docker.getContainer(id).remove({ force: true, v: true }); },
+    removeImage: async (id) => { await docker.getImage(id).remove({ force: true }); },
+    removeNetwork: async (project) => { await docker.getNetwork(networkName(instance, project)).remove(); },
+    disconnect: async (id) => {
+      const [name = ''] = Object.keys((await docker.getContainer(id).inspect()).NetworkSettings.Networks);
+      await docker.getNetwork(name).disconnect({ Container: id, Force: true });
+    },
+  };
+}
 
 async function clean(instances: readonly InstanceId[]): Promise<void> {
   const docker = openDocker();

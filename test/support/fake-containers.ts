@@ -5,13 +5,15 @@ import { createHash } from 'node:crypto';
 import { AppError } from '../../src/domain/errors.js';
 import type { ContainerId, ImageId, InstanceId } from '../../src/domain/ids.js';
 import type { Target } from '../../src/domain/target.js';
-import type { ContainerEngine, ContainerExit, ContainerSpec, EngineContainer, ListeningPort, OutputLine, OutputOptions } from '../../src/engine/port.js';
+import type { ContainerEngine, ContainerExit, ContainerSpec, EngineContainer, EngineEvent, ListeningPort, OutputLine, OutputOptions } from '../../src/engine/port.js';
 import type { Clock } from '../../src/kernel/clock.js';
 
 /** What runs in a container of the fake. */
 export interface FakeProgram {
   /** Answers on a real server on 127.0.0.1; without it, the target is an address that nobody has. */
   readonly serve?: RequestListener;
+  /** Answers on this port of 127.0.0.1, where a server of the test's own listens: one whose every byte it decides on. */
+  readonly at?: number;
   readonly lines?: readonly string[];
   /** Ends at once, after its lines. */
   readonly exits?: { readonly code: number; readonly outOfMemory?: boolean };
@@ -29,6 +31,8 @@ export interface FakeContainers {
   readonly program: (spec: ContainerSpec) => FakeProgram | undefined;
   readonly exit: (id: ContainerId, code: number, lines?: readonly string[]) => void;
   readonly print: (id: ContainerId, text: string, stream?: OutputLine['stream']) => void;
+  /** Gives a running container another address, as cutting it off its network and connecting it again does. */
+  readonly readdress: (id: ContainerId, target: Target) => void;
   /** Ends what waits and follows, as a broken connection does. */
   disconnect(): void;
   usersOf(image: ImageId): number;
@@ -39,7 +43,7 @@ interface Entry {
   readonly id: ContainerId;
   readonly spec: ContainerSpec;
   readonly program: FakeProgram;
-  readonly target: Target;
+  target: Target;
   readonly server: Server | undefined;
   readonly startedAt: number;
   readonly output: OutputLine[];
@@ -50,9 +54,10 @@ export interface FakeContainerDeps extends Pick<FakeContainers, 'program'> {
   readonly instance: InstanceId;
   readonly clock: Clock;
   readonly hasImage: (id: ImageId) => boolean;
+  readonly emit: (event: EngineEvent) => void;
 }
 
-export function createFakeContainers({ instance, clock, program, hasImage }: FakeContainerDeps): FakeContainers {
+export function createFakeContainers({ instance, clock, program, hasImage, emit }: FakeContainerDeps): FakeContainers {
   const entries = new Map<ContainerId, Entry>();
   /** Woken at every change, with whether the connection broke. */
   const sleepers = new Set<(broken: boolean) => void>();
@@ -78,18 +83,22 @@ export function createFakeContainers({ instance, clock, program, hasImage }: Fak
     server.closeAllConnections();
   });
 
-  const end = async (entry: Entry | undefined, exit: ContainerExit) => {
+  const end = async (entry: Entry | undefined, exit: ContainerExit, byHand: boolean) => {
     if (!entry || entry.exit) return;
     entry.exit = exit;
+    emit({ kind: 'container-lost', container: entry.id, byHand });
     wake();
     await closeServer(entry.server);
   };
 
   const removeEntry = async (id: ContainerId) => {
     const entry = entries.get(id);
+    if (!entry) return;
     entries.delete(id);
-    await end(entry, { code: 137, outOfMemory: false, message: null });
+    const ended = end(entry, { code: 137, outOfMemory: false, message: null }, true);
+    emit({ kind: 'container-lost', container: id, byHand: true });
     wake();
+    await ended;
   };
 
   const print: FakeContainers['print'] = (id, text, stream = 'stdout') => {
@@ -107,10 +116,11 @@ export function createFakeContainers({ instance, clock, program, hasImage }: Fak
     if (plan.refused !== undefined) throw new AppError('start_failed', `The engine could not start the container: ${plan.refused}`);
     const server = plan.serve && !plan.exits ? await listen(plan.serve) : undefined;
     const id = createHash('sha256').update(`${instance} ${number}`).digest('hex') as ContainerId;
-    const target = server ? { address: '127.0.0.1', port: (server.address() as AddressInfo).port } : { address: `10.213.${number >> 8}.${number & 255}`, port: spec.port };
+    const answering = plan.at ?? (server?.address() as AddressInfo | null | undefined)?.port;
+    const target = answering !== undefined ? { address: '127.0.0.1', port: answering } : { address: `10.213.${number >> 8}.${number & 255}`, port: spec.port };
     entries.set(id, { id, spec, program: plan, target, server, startedAt: clock.now(), output: [], exit: null });
     for (const line of plan.lines ?? []) print(id, line);
-    if (plan.exits) await end(entries.get(id), { code: plan.exits.code, outOfMemory: plan.exits.outOfMemory ?? false, message: null });
+    if (plan.exits) await end(entries.get(id), { code: plan.exits.code, outOfMemory: plan.exits.outOfMemory ?? false, message: null }, false);
     return { id, target };
   };
 
@@ -140,7 +150,7 @@ export function createFakeContainers({ instance, clock, program, hasImage }: Fak
     const entry = entries.get(id);
     if (!entry || entry.exit) return;
     if (entry.program.deaf) await clock.sleep(graceMs);
-    await end(entry, { code: entry.program.deaf ? 137 : 143, outOfMemory: false, message: null });
+    await end(entry, { code: entry.program.deaf ? 137 : 143, outOfMemory: false, message: null }, true);
   };
 
   return {
@@ -148,7 +158,12 @@ export function createFakeContainers({ instance, clock, program, hasImage }: Fak
     print,
     exit: (id, code, lines = []) => {
       lines.forEach((line) => { print(id, line); });
-      void end(entries.get(id), { code, outOfMemory: false, message: null });
+      void end(entries.get(id), { code, outOfMemory: false, message: null }, false);
+    },
+    readdress: (id, target) => {
+      const entry = entries.get(id);
+      if (entry) entry.target = target;
+      emit({ kind: 'container-lost', container: id, byHand: false });
     },
     disconnect: () => { wake(true); },
     usersOf: (image) => [...entries.values()].filter((entry) => entry.spec.image === image).length,

@@ -4,11 +4,14 @@ import { pipeline } from 'node:stream/promises';
 import { AppError } from '../../src/domain/errors.js';
 import type { ImageId, InstanceId, ProjectName } from '../../src/domain/ids.js';
 import { networkName } from '../../src/engine/network.js';
-import type { BuildRequest, ContainerEngine, EngineDescription, EngineImage } from '../../src/engine/port.js';
+import type { BuildRequest, ContainerEngine, EngineDescription, EngineImage, Protection, PullRequest } from '../../src/engine/port.js';
 import type { Clock } from '../../src/kernel/clock.js';
 import { createFakeContainers } from './fake-containers.js';
 import type { FakeContainers, FakeProgram } from './fake-containers.js';
+import { countCalls } from './counted-engine.js';
 import { readFakeDockerfile } from './fake-dockerfile.js';
+import { createFakeEvents } from './fake-events.js';
+import { createFakePull, type FakeRegistry } from './fake-registry.js';
 
 /** What one build of the fake does. */
 export interface FakeBuild {
@@ -33,6 +36,8 @@ export interface FakeEngineOptions {
   readonly program?: FakeContainers['program'];
   /** Reads the Dockerfile in the context as a very small Docker would, instead of `builds`. */
   readonly dockerfiles?: boolean;
+  /** What can be pulled; nothing by default. */
+  readonly registry?: FakeRegistry;
 }
 
 export interface FakeEngine extends ContainerEngine {
@@ -40,13 +45,28 @@ export interface FakeEngine extends ContainerEngine {
   readonly calls: Readonly<Record<keyof ContainerEngine, number>>;
   /** The requests of all builds, oldest first. */
   readonly builds: readonly BuildRequest[];
+  /** The same of all pulls. */
+  readonly pulls: readonly PullRequest[];
   /** Every verb fails with `engine_unavailable`; waits and followed outputs end. Containers keep running. */
   down(): void;
   up(): void;
+  /** Lets calls of a verb wait from now on, as a frozen engine does. @returns how to let them through */
+  hold(verb: keyof ContainerEngine): () => void;
   /** Ends a container as if its program did, after some last lines. */
   readonly exit: FakeContainers['exit'];
   /** Adds a line to a container's output. */
   readonly print: FakeContainers['print'];
+  /** Gives a running container another address. */
+  readonly readdress: FakeContainers['readdress'];
+  /** Breaks the stream of events: what happens is told to nobody until it is mended. */
+  cutEvents(): void;
+  mendEvents(): void;
+  /** Takes all names from an image, as `docker rmi -f` does with one that a container runs from. */
+  untag(id: ImageId): void;
+  /** Removes a project's network, as `docker network rm` does. */
+  removeNetwork(project: ProjectName): void;
+  /** The projects that have a network. */
+  readonly networks: ReadonlySet<ProjectName>;
   /** Makes an image without a build, such as one that a former server left behind. */
   addImage(image: Pick<EngineImage, 'project' | 'key'> & Partial<EngineImage>): ImageId;
   /** The most builds that ever ran at the same time. */
@@ -58,15 +78,19 @@ export interface FakeEngine extends ContainerEngine {
 interface StoredImage extends EngineImage { readonly program: FakeProgram }
 
 /** A container engine in memory that holds the same contract as the real one; deterministic, without timers of its own. */
-export function createFakeEngine({ instance, clock, builds: script = () => ({}), program, dockerfiles = false }: FakeEngineOptions): FakeEngine {
+export function createFakeEngine({ instance, clock, builds: script = () => ({}), program, dockerfiles = false, registry = () => undefined }: FakeEngineOptions): FakeEngine {
   const images = new Map<ImageId, StoredImage>();
   const requests: BuildRequest[] = [];
+  const pulls: PullRequest[] = [];
   const running = { now: 0, most: 0 };
   let isDown = false;
+  const events = createFakeEvents();
+  const networks = new Set<ProjectName>();
   const containers = createFakeContainers({
     instance, clock,
     program: (spec) => program?.(spec) ?? images.get(spec.image)?.program,
     hasImage: (id) => images.has(id),
+    emit: events.emit,
   });
 
   const store = (image: StoredImage) => { images.set(image.id, image); return image.id; };
@@ -90,7 +114,7 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
       if (plan.fail !== undefined) throw new AppError('build_failed', plan.fail, { details: { lastLines: plan.lines ?? [] } });
       const id = store({
         id: idOf(request.build), project: request.project, key: request.key, build: request.build, tags: [], bytes: 1024,
-        createdAt: clock.now(), exposedPorts: plan.exposedPorts ?? [], program: plan.program ?? {},
+        createdAt: clock.now(), exposedPorts: plan.exposedPorts ?? [], labels: {}, inRegistry: false, program: plan.program ?? {},
       });
       for (const name of request.tags) tag(id, name);
       return id;
@@ -103,79 +127,67 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
   const find = (id: ImageId): EngineImage | undefined => {
     const stored = images.get(id);
     if (!stored) return undefined;
-    const { id: own, project, key, build: by, tags, bytes, createdAt, exposedPorts } = stored;
-    return { id: own, project, key, build: by, tags, bytes, createdAt, exposedPorts };
+    const { program: _, ...image } = stored;
+    return image;
   };
 
+  const pull = createFakePull({ registry, now: clock.now, images: () => images.values(), store, tag, abortable });
   const removeImage = (id: ImageId) => {
     const users = containers.usersOf(id);
     if (users > 0) throw new AppError('too_busy', `The image is used by ${users} container(s) and stays. Stop them first.`);
-    images.delete(id);
+    if (images.delete(id)) events.emit({ kind: 'image-removed', image: id });
   };
 
-  const description: EngineDescription = { version: 'fake', apiVersion: '1.41', builder: 'buildkit', address: 'memory', warnings: [] };
+  const description: EngineDescription = { version: 'fake', apiVersion: '1.41', builder: 'buildkit', address: 'memory', warnings: [], storageDriver: 'memory' };
   const verbs: ContainerEngine = {
     describe: () => Promise.resolve(description),
+    protections: () => Promise.resolve(PROTECTIONS),
     build,
+    pull: (request, signal) => { pulls.push(request); return pull(request, signal); },
     images: async (project: ProjectName) => [...images.keys()].toReversed().map(find)
       .filter((image) => image !== undefined).filter((image) => image.project === project).sort((a, b) => b.createdAt - a.createdAt),
     image: async (id) => find(id),
     tagImage: async (id, name) => { tag(id, name); },
     removeImage: async (id) => { removeImage(id); },
-    ensureNetwork: async (project) => networkName(instance, project),
+    ensureNetwork: async (project) => { networks.add(project); return networkName(instance, project); },
     ...containers.verbs,
+    start: async (spec) => { networks.add(spec.project); return containers.verbs.start(spec); },
+    watch: events.watch,
   };
-  const { calls, counted } = countCalls(verbs, () => {
+  const { calls, counted, hold } = countCalls(verbs, () => {
     if (isDown) throw new AppError('engine_unavailable', 'No container engine answers. Tried memory (down). Start Docker, or set DOCKER_HOST to where it listens.');
   });
 
   return {
     ...counted,
-    calls,
+    calls, hold,
     builds: requests,
+    pulls,
     get mostBuilds() { return running.most; },
-    down: () => { isDown = true; containers.disconnect(); },
-    up: () => { isDown = false; },
+    down: () => { isDown = true; events.cut(); containers.disconnect(); },
+    up: () => { isDown = false; events.mend(); },
+    cutEvents: events.cut,
+    mendEvents: events.mend,
+    removeNetwork: (project) => { if (networks.delete(project)) events.emit({ kind: 'network-removed', project }); },
+    networks,
+    untag: (id) => {
+      const image = images.get(id);
+      if (image) store({ ...image, tags: [] });
+      events.emit({ kind: 'image-removed', image: id });
+    },
     exit: containers.exit,
     print: containers.print,
-    addImage: (image) => store({ id: idOf(`${image.project} ${image.key}`), build: null, tags: [], bytes: 1024, createdAt: clock.now(), exposedPorts: [], ...image, program: {} }),
+    readdress: containers.readdress,
+    addImage: (image) => store({ id: idOf(`${image.project} ${image.key}`), build: null, tags: [], bytes: 1024, createdAt: clock.now(), exposedPorts: [], labels: {}, inRegistry: false, ...image, program: {} }),
     [Symbol.asyncDispose]: containers.close,
   };
 }
 
-/** Counts each verb and lets it fail first when the engine is down. */
-function countCalls(verbs: ContainerEngine, check: () => void): { calls: Record<keyof ContainerEngine, number>; counted: ContainerEngine } {
-  const names = Object.keys(verbs) as (keyof ContainerEngine)[];
-  const calls = Object.fromEntries(names.map((name) => [name, 0])) as Record<keyof ContainerEngine, number>;
-  const counting = <Arguments extends readonly unknown[], Result>(name: keyof ContainerEngine, verb: (...given: Arguments) => Promise<Result>) =>
-    async (...given: Arguments): Promise<Result> => {
-      calls[name]++;
-      check();
-      return verb(...given);
-    };
-  const counted: ContainerEngine = {
-    describe: counting('describe', () => verbs.describe()),
-    build: counting('build', (request: BuildRequest, signal: AbortSignal) => verbs.build(request, signal)),
-    images: counting('images', (project: ProjectName) => verbs.images(project)),
-    image: counting('image', (id: ImageId) => verbs.image(id)),
-    tagImage: counting('tagImage', (id: ImageId, name: string) => verbs.tagImage(id, name)),
-    removeImage: counting('removeImage', (id: ImageId) => verbs.removeImage(id)),
-    ensureNetwork: counting('ensureNetwork', (project: ProjectName) => verbs.ensureNetwork(project)),
-    start: counting('start', (...given: Parameters<ContainerEngine['start']>) => verbs.start(...given)),
-    inspect: counting('inspect', (...given: Parameters<ContainerEngine['inspect']>) => verbs.inspect(...given)),
-    list: counting('list', () => verbs.list()),
-    waitForExit: counting('waitForExit', (...given: Parameters<ContainerEngine['waitForExit']>) => verbs.waitForExit(...given)),
-    listeningPorts: counting('listeningPorts', (...given: Parameters<ContainerEngine['listeningPorts']>) => verbs.listeningPorts(...given)),
-    stop: counting('stop', (...given: Parameters<ContainerEngine['stop']>) => verbs.stop(...given)),
-    remove: counting('remove', (...given: Parameters<ContainerEngine['remove']>) => verbs.remove(...given)),
-    output: async function* (...given) {
-      calls.output++;
-      check();
-      yield* verbs.output(...given);
-    },
-  };
-  return { calls, counted };
-}
+const PROTECTIONS: readonly Protection[] = [
+  { name: 'Memory of previews', holds: false, detail: 'Nothing is limited in memory.' },
+  { name: 'No traffic between previews', holds: null, detail: 'There are no networks.' },
+  { name: 'No ports on the machine', holds: true, detail: 'None is published.' },
+];
 
 const idOf = (text: string): ImageId => `sha256:${createHash('sha256').update(text).digest('hex')}` as ImageId;
 

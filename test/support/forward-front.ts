@@ -33,7 +33,8 @@ export interface FrontOptions {
   /** The upstream's port, or one per request. */
   readonly to: number | ((req: IncomingMessage) => ForwardTo);
   readonly timeouts?: Partial<ForwardTimeouts>;
-  readonly trusts?: (peer: string) => boolean;
+  readonly trusted?: boolean;
+  readonly token?: string;
   readonly forwarded?: Partial<ForwardTo['forwarded']>;
 }
 
@@ -42,24 +43,24 @@ export const containerId = (text: string): ContainerId => text as ContainerId;
 export function forwardTo(port: number, more: Partial<ForwardTo> = {}): ForwardTo {
   return {
     container: containerId('c1'), target: { address: '127.0.0.1', port }, commit: COMMIT, release: 7 as ReleaseNumber,
-    previewHost: PREVIEW_HOST, forwarded: { for: '127.0.0.1', host: `${PREVIEW_HOST}:3000`, proto: 'http', port: '3000' }, ...more,
+    previewHost: PREVIEW_HOST, trusted: false, requestId: 'request-1', forwarded: { for: '127.0.0.1', host: `${PREVIEW_HOST}:3000`, proto: 'http', port: '3000' }, ...more,
   };
 }
 
-export async function startFront({ to, timeouts = {}, trusts, forwarded }: FrontOptions): Promise<Front> {
+export async function startFront({ to, timeouts = {}, trusted = false, token, forwarded }: FrontOptions): Promise<Front> {
   const failures: ErrorCode[] = [];
   const forward = createForward({
     log: silent,
-    ...(trusts ? { trusts } : {}),
+    ...(token === undefined ? {} : { token }),
     timeouts: { connectMs: 3_000, responseMs: 10_000, idleMs: 10_000, upgradedIdleMs: 60_000, ...timeouts },
-    onFailure: (error, _, res) => { failures.push(error.code); answer(error, res); },
-    onUpgradeFailure: (error, _, socket) => {
+    onFailure: (error, { res }) => { failures.push(error.code); answer(error, res); },
+    onUpgradeFailure: (error, { socket }) => {
       failures.push(error.code);
       socket.end(`HTTP/1.1 ${error.status} Failed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => { socket.destroy(); });
     },
   });
   const base = (req: IncomingMessage) => (typeof to === 'number' ? forwardTo(to) : to(req));
-  const where = (req: IncomingMessage) => { const found = base(req); return forwarded ? { ...found, forwarded: { ...found.forwarded, ...forwarded } } : found; };
+  const where = (req: IncomingMessage) => { const found = base(req); return { ...found, trusted, forwarded: { ...found.forwarded, ...forwarded } }; };
   let open = 0;
   let waiting: (() => void)[] = [];
   const count = (exchange: Promise<void>) => {
@@ -104,7 +105,8 @@ export function startAnswering(answer: () => string = () => OK): Promise<RawUpst
   });
 }
 
-function endOfRequest(text: string, from: number): number {
+/** The end of the whole request that begins there; 0 when more of it must come. */
+export function endOfRequest(text: string, from: number): number {
   const head = text.indexOf('\r\n\r\n', from);
   if (head < 0) return 0;
   const lines = text.slice(from, head).toLowerCase();

@@ -50,6 +50,16 @@ export async function startAnsweringUpstream(answer: string, after: 'end' | 'res
   });
 }
 
+/** A port on which nobody listens at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 /** A client that sends and sees bytes. */
 export interface RawClient extends Disposable {
   readonly socket: Socket;

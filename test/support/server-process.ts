@@ -1,6 +1,6 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, mkdtemp } from 'node:fs/promises';
+import { readFile, rm, mkdtemp, writeFile } from 'node:fs/promises';
 import { request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders, type RequestOptions } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,10 @@ import { pipeline } from 'node:stream/promises';
 import { removeAllWith } from './real-docker.js';
 
 export interface ServerOptions {
-  readonly repository: string;
+  /** Left away where `config` names projects. */
+  readonly repository?: string;
+  /** The text of `slipway.yaml`. */
+  readonly config?: string;
   /** Settings as on the command line: `['--idle-stop', '2s']`. */
   readonly args?: readonly string[];
   /** Beside PATH, HOME and DOCKER_HOST, which are the test's own. */
@@ -64,9 +67,12 @@ const START_WITHIN_MS = 30_000;
 const END_WITHIN_MS = 30_000;
 
 /** Starts `node dist/main.js serve` and waits until it listens. @throws Error with what it printed when it ends instead */
-export async function startServer({ repository, args = [], env = {} }: ServerOptions): Promise<ServerProcess> {
+export async function startServer({ repository, config, args = [], env = {} }: ServerOptions): Promise<ServerProcess> {
   const stateDir = await mkdtemp(join(tmpdir(), 'slipway-state-'));
-  const launch = (more: readonly string[]) => launchServer([repository, '--state-dir', stateDir, '--port', '0', ...more], env);
+  const file = join(stateDir, 'slipway.yaml');
+  if (config !== undefined) await writeFile(file, config);
+  const sources = [...(repository === undefined ? [] : [repository]), ...(config === undefined ? [] : ['--config', file])];
+  const launch = (more: readonly string[]) => launchServer([...sources, '--state-dir', stateDir, '--port', '0', ...more], env);
   let running = await launch(args);
   const instance = (await readFile(join(stateDir, 'instance'), 'utf8')).trim();
   const label = `slipway.instance=${instance}`;

@@ -2,11 +2,13 @@ import type { IncomingHttpHeaders, RequestListener } from 'node:http';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { createApp, type App } from '../../src/app.js';
-import { loadConfig, type Flags } from '../../src/config.js';
+import { loadConfig, type Config, type Flags } from '../../src/config.js';
 import type { CommitHash } from '../../src/domain/ids.js';
 import type { ContainerSpec } from '../../src/engine/port.js';
 import { systemClock, type Clock } from '../../src/kernel/clock.js';
 import type { ApplicationLog } from '../../src/kernel/log.js';
+import type { Runtime } from '../../src/kernel/runtime.js';
+import type { ForwardTimeouts } from '../../src/serve/forward.js';
 import { openDatabase } from '../../src/state/database.js';
 import { readIdentity } from '../../src/state/identity.js';
 import type { FakeProgram } from './fake-containers.js';
@@ -20,6 +22,8 @@ export interface TestAppOptions {
   /** By name, such as `hold.request`; port 0 and a folder of its own are given. */
   readonly settings?: Flags;
   readonly builds?: (request: Parameters<NonNullable<FakeEngineOptions['builds']>>[0]) => FakeBuild;
+  /** What can be pulled; nothing by default. */
+  readonly registry?: FakeEngineOptions['registry'];
   /** Default: `echo`. */
   readonly program?: (spec: ContainerSpec) => FakeProgram;
   readonly clock?: Clock;
@@ -27,6 +31,10 @@ export interface TestAppOptions {
   readonly prepare?: (repository: TestRepository) => void;
   /** False for tests that start it themselves. */
   readonly started?: boolean;
+  /** Changes what no flag can say, such as environments or the PATH on which git is found. */
+  readonly configure?: (config: Config) => Config;
+  /** How long the data plane waits for applications. */
+  readonly timeouts?: Partial<ForwardTimeouts>;
 }
 
 export interface TestAnswer {
@@ -95,16 +103,17 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   options.prepare?.(repository);
   const folder = createTestFolder();
   const log = createQuietLog();
-  const config = loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path });
+  const { configure = (given: Config) => given } = options;
+  const config = configure(loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path }));
   const identity = readIdentity(config.stateDir, config.settings.token);
   const engine = createFakeEngine({
     instance: identity.instance, clock, program: options.program ?? ((spec) => ({ serve: echo(spec) })),
-    ...(options.builds ? { builds: options.builds } : {}),
+    ...(options.builds ? { builds: options.builds } : {}), ...(options.registry ? { registry: options.registry } : {}),
   });
   let app: App | undefined;
   const start = async () => {
     const database = await openDatabase({ folder: config.stateDir, clock, log });
-    app = createApp({ config, identity, database, engine, clock, log, views: VIEWS, networkPool: '10.213.0.0/16' });
+    app = createApp({ config, identity, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}) });
     await app.start();
   };
   const stop = async () => {
@@ -131,6 +140,9 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     },
   };
 }
+
+/** The process without its events: nobody listens to those of the test runner. */
+const createQuietRuntime = (): Runtime => ({ version: process.version, uptime: () => process.uptime(), memoryUsage: () => process.memoryUsage(), on: () => undefined, off: () => undefined });
 
 /** One request on a connection of its own; `fetch` could set no Host. */
 export function ask({ port, host, path }: { port: number; host: string; path: string }, { method = 'GET', headers = {}, body }: TestRequest = {}): Promise<TestAnswer> {

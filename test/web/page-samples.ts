@@ -1,6 +1,7 @@
 import type { PreviewPages } from '../../src/serve/waiting-models.js';
 import { formatEta, shortHash, shortKey, toMoment } from '../../src/web/format.js';
 import type { CommitView, ControlPages, PageFrame } from '../../src/web/page-models.js';
+import { bareMaintainerPages, fullMaintainerPages } from './maintainer-samples.js';
 
 /** Every page with everything set, and with as little as its type allows. `text` stands wherever outsiders choose the words. */
 export type AllPages = ControlPages & PreviewPages;
@@ -10,10 +11,10 @@ const HASH = '4f2a9c0be1d35a7788e0c6d1f0b9a3e2c4d5f607';
 const ago = (seconds: number) => toMoment(NOW - seconds * 1_000, NOW);
 
 const frame = (project: string): PageFrame => ({
-  project, homeUrl: '/', currentUrl: '/',
+  project, homeUrl: '/', assetsUrl: '/assets', currentUrl: '/',
   links: [{ text: 'Branches', url: '/' }, { text: 'Status', url: '/status' }, { text: 'Log', url: '/log' }],
 });
-const BARE_FRAME: PageFrame = { project: null, homeUrl: '/', links: [], currentUrl: null };
+const BARE_FRAME: PageFrame = { project: null, homeUrl: '/', assetsUrl: '/assets', links: [], currentUrl: null };
 
 const commit = (subject: string, author: string): CommitView => ({ hash: HASH, shortHash: shortHash(HASH), subject, author, at: ago(7_300) });
 const BARE_COMMIT: CommitView = { hash: HASH, shortHash: shortHash(HASH), subject: null, author: null, at: null };
@@ -26,16 +27,23 @@ const output = (text: string) => [
   { n: 5, at: '2026-03-01T14:04:33.002Z', text: `#6 22.91 ${'node_modules/a-very-long-path/'.repeat(12)}` },
 ];
 const problem = (text: string) => ({ title: 'The build failed', message: text, remedy: 'Read the log, correct the branch and push, or build again.' });
-const subject = (text: string) => ({ project: text, branch: text, commit: HASH, subject: text, environment: text });
-const BARE_SUBJECT = { project: 'shop', branch: null, commit: null, subject: null, environment: null };
+const subject = (text: string) => ({ project: text, branch: text, commit: HASH, image: null, subject: text, environment: text });
+const BARE_SUBJECT = { project: 'shop', branch: null, commit: null, image: null, subject: null, environment: null };
 
 export function fullPages(text: string): AllPages {
-  return { ...fullProject(text), ...fullBuild(text), ...fullOthers(text), ...fullPreviewPages(text) };
+  return { ...fullProject(text), ...fullBuild(text), ...fullOthers(text), ...fullMaintainerPages(text), ...fullPreviewPages(text) };
 }
 
-function fullProject(text: string): Pick<AllPages, 'project' | 'status'> {
+function fullProject(text: string): Pick<AllPages, 'projects' | 'project'> {
   const states = ['running', 'sleeping', 'building', 'pending', 'starting', 'stopped', 'error', 'unknown'] as const;
   return {
+    projects: {
+      frame: frame(text), queue: { building: 2, waiting: 5 }, search: { query: text, url: '/' }, total: 2,
+      projects: [null, text].map((fault) => ({
+        name: text, url: 'http://shop.localhost:3000/', repository: { text, url: null }, branches: 187, running: 3,
+        newest: { name: text, subject: text, at: ago(95) }, fault,
+      })),
+    },
     project: {
       frame: frame(text), project: text,
       repository: { text, url: 'https://git.example.com/acme/shop.git' },
@@ -43,7 +51,7 @@ function fullProject(text: string): Pick<AllPages, 'project' | 'status'> {
       queue: { building: 2, waiting: 5 },
       running: (['running', 'sleeping'] as const).map((state) => ({
         label: text, url: 'http://branch-main.localhost:3000/', pageUrl: '/previews/branch-main', branch: text,
-        commit: commit(text, text), release: 'v12', environment: text, state, since: ago(95),
+        image: text, commit: commit(text, text), release: 'v12', environment: text, state, since: ago(95),
       })),
       search: { query: text, url: '/' },
       branches: states.map((state, index) => ({
@@ -52,13 +60,6 @@ function fullProject(text: string): Pick<AllPages, 'project' | 'status'> {
       })),
       pagination: { page: 2, pages: 4, total: 187, previousUrl: '/?page=1', nextUrl: '/?page=3' },
     },
-    status: {
-      frame: { ...frame(text), currentUrl: '/status' },
-      previews: states.map((state) => ({
-        label: text, url: 'http://branch-main.localhost:3000/', pageUrl: '/previews/branch-main', word: 'Ready', state,
-        branch: text, shortHash: shortHash(HASH), release: 'v12', environment: text, lastError: state === 'error' ? text : null,
-      })),
-    },
   };
 }
 
@@ -66,27 +67,22 @@ function fullBuild(text: string): Pick<AllPages, 'build' | 'preview'> {
   const log = { lines: output(text), eventsUrl: '/api/builds/b_1/events', textUrl: '/api/builds/b_1/log' };
   return {
     build: {
-      frame: frame(text), id: 'b_1', status: 'failed', commit: commit(text, text), branches: [text, `${text}-2`],
+      frame: frame(text), id: 'b_1', status: 'failed', image: null, commit: commit(text, text), branches: [text, `${text}-2`],
       shortKey: shortKey('c0ffee'.repeat(11)), noCache: true, attempt: 2, queuedAt: ago(200), startedAt: ago(180), finishedAt: ago(100),
       duration: '1 min 20 s', queue: { position: 3, eta: formatEta(100) }, error: problem(text),
       reusedFrom: { text, url: '/builds/b_0' }, log, openUrl: '/?hash=4f2a', cancelUrl: '/confirm?action=cancel-build&build=b_1', againUrl: '/confirm?action=reset&hash=4f2a',
     },
     preview: {
       frame: frame(text), label: text, url: 'http://branch-main.localhost:3000/', state: 'running', branch: text,
-      commit: commit(text, text), release: 'v12', environment: text, since: ago(3_700), lastError: { ...problem(text), at: ago(40) },
+      image: text, commit: commit(text, text), release: 'v12', environment: text, since: ago(3_700), lastError: { ...problem(text), at: ago(40) },
       log, buildUrl: '/builds/b_1', restartUrl: '/confirm?action=restart&preview=branch-main',
+      imageUrls: { pull: '/confirm?action=pull-image&preview=branch-main', delete: '/confirm?action=delete-preview&preview=branch-main' },
     },
   };
 }
 
-function fullOthers(text: string): Pick<AllPages, 'application-log' | 'error' | 'confirm'> {
+function fullOthers(text: string): Pick<AllPages, 'error' | 'confirm'> {
   return {
-    'application-log': {
-      frame: { ...frame(text), currentUrl: '/log' }, jsonUrl: '/log?format=json',
-      records: (['info', 'error', 'warn', 'debug'] as const).map((level, index) => ({
-        at: ago(index * 60), level, message: text, fields: [{ name: 'commit', value: HASH }, { name: text, value: text }],
-      })),
-    },
     error: {
       frame: frame(text), status: 404, code: 'unknown_ref', title: text, message: text, remedy: text, requestId: text,
       nearest: [{ text, url: '/?branch=one' }, { text: 'main', url: '/?branch=main' }],
@@ -117,21 +113,21 @@ function fullPreviewPages(text: string): PreviewPages {
 
 export function barePages(): AllPages {
   return {
+    projects: { frame: BARE_FRAME, queue: { building: 0, waiting: 0 }, search: { query: '', url: '/' }, total: 0, projects: [] },
     project: {
       frame: BARE_FRAME, project: 'shop', repository: { text: '/srv/shop', url: null }, staleRefs: null, queue: { building: 0, waiting: 0 },
       running: [], search: { query: '', url: '/' }, branches: [], pagination: { page: 1, pages: 1, total: 0, previousUrl: null, nextUrl: null },
     },
     build: {
-      frame: BARE_FRAME, id: 'b_1', status: 'queued', commit: BARE_COMMIT, branches: [], shortKey: '', noCache: false, attempt: 1,
+      frame: BARE_FRAME, id: 'b_1', status: 'queued', image: null, commit: null, branches: [], shortKey: '', noCache: false, attempt: 1,
       queuedAt: ago(0), startedAt: null, finishedAt: null, duration: null, queue: null, error: null, reusedFrom: null,
       log: { lines: [], eventsUrl: null, textUrl: null }, openUrl: null, cancelUrl: null, againUrl: null,
     },
     preview: {
       frame: BARE_FRAME, label: 'hash-4f2a', url: 'http://hash-4f2a.localhost/', state: 'unknown', branch: null, commit: null, release: null,
-      environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, buildUrl: null, restartUrl: null,
+      image: null, environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, buildUrl: null, restartUrl: null, imageUrls: null,
     },
-    'application-log': { frame: BARE_FRAME, records: [], jsonUrl: '/log' },
-    status: { frame: BARE_FRAME, previews: [] },
+    ...bareMaintainerPages(),
     error: {
       frame: BARE_FRAME, status: 404, code: 'not_found', title: 'Nothing here', message: 'There is no page “/x”.', remedy: 'Go to the project page.',
       requestId: 'req1', nearest: [], candidates: [], lastLines: [], links: [],

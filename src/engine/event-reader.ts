@@ -1,0 +1,88 @@
+import type { ContainerId, ImageId, InstanceId } from '../domain/ids.js';
+import { LABEL } from './labels.js';
+import { readNetworkName } from './network.js';
+import type { EngineEvent } from './port.js';
+
+/** Which of the engine's events are asked for: an idle engine sends none of them. */
+export const WATCHED: { type: ('container' | 'image' | 'network')[]; event: string[] } = {
+  type: ['container', 'image', 'network'],
+  // `remove` is what engines of another make say for `destroy` and `delete`.
+  event: ['kill', 'die', 'destroy', 'remove', 'delete', 'untag', 'disconnect'],
+};
+
+export interface ReadEvent {
+  readonly events: readonly EngineEvent[];
+  /** Seconds since the epoch, by the engine's clock; undefined for a line that could not be read. */
+  readonly at: number | undefined;
+}
+
+/** Reads one line of the engine's events; whatever it is, it does not throw. */
+export type EventReader = (line: string) => ReadEvent;
+
+interface RawEvent {
+  readonly type: string;
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly at: number;
+}
+
+/** Signals by which a container is told to end; a reload by SIGHUP is none of them. */
+const ENDING = new Set(['2', '3', '9', '15', 'SIGINT', 'SIGQUIT', 'SIGKILL', 'SIGTERM']);
+const MOST_KILLED = 1_000;
+const UNREAD: ReadEvent = { events: [{ kind: 'gap' }], at: undefined };
+
+/** Keeps which containers were told to end, so that such an end does not pass for a crash. */
+export function createEventReader(instance: InstanceId): EventReader {
+  const killed = new Set<string>();
+
+  const noteKill = (id: string) => {
+    killed.add(id);
+    const [oldest] = killed;
+    if (killed.size > MOST_KILLED && oldest !== undefined) killed.delete(oldest);
+  };
+
+  const ofContainer = ({ action, id, attributes }: RawEvent): EngineEvent[] => {
+    if (attributes[LABEL.instance] !== instance) return [];
+    if (action === 'kill') {
+      if (ENDING.has(attributes.signal ?? '')) noteKill(id);
+      return [];
+    }
+    const byHand = killed.delete(id) || action !== 'die';
+    return [{ kind: 'container-lost', container: id as ContainerId, byHand }];
+  };
+
+  const ofNetwork = ({ action, attributes: { name = '', container } }: RawEvent): EngineEvent[] => {
+    const project = readNetworkName(instance, name);
+    if (project === undefined) return [];
+    if (action !== 'disconnect') return [{ kind: 'network-removed', project }];
+    return container === undefined ? [] : [{ kind: 'container-lost', container: container as ContainerId, byHand: killed.has(container) }];
+  };
+
+  const read = (raw: RawEvent): EngineEvent[] => {
+    switch (raw.type) {
+      case 'container': return ofContainer(raw);
+      case 'network': return ofNetwork(raw);
+      case 'image': return [{ kind: 'image-removed', image: raw.id as ImageId }];
+      default: return [];
+    }
+  };
+
+  return (line) => {
+    if (line.trim() === '') return { events: [], at: undefined };
+    try {
+      const raw = parseEvent(line);
+      return raw ? { events: read(raw), at: raw.at } : UNREAD;
+    } catch {
+      return UNREAD;
+    }
+  };
+}
+
+/** @returns undefined when it is not an event; throws when it is not JSON */
+function parseEvent(line: string): RawEvent | undefined {
+  const { Type, Action, Actor, time } = JSON.parse(line) as { Type?: unknown; Action?: unknown; Actor?: { ID?: unknown; Attributes?: unknown } | null; time?: unknown };
+  if (typeof Type !== 'string' || typeof Action !== 'string' || typeof time !== 'number') return undefined;
+  const attributes = typeof Actor?.Attributes === 'object' ? Actor.Attributes ?? {} : {};
+  return { type: Type, action: Action, id: typeof Actor?.ID === 'string' ? Actor.ID : '', attributes: attributes as Record<string, string>, at: time };
+}

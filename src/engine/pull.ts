@@ -1,0 +1,175 @@
+import type { Readable } from 'node:stream';
+import type Docker from 'dockerode';
+import { AppError } from '../domain/errors.js';
+import { parseImageId } from '../domain/ids.js';
+import type { ImageId, InstanceId } from '../domain/ids.js';
+import { assertLabels } from '../domain/image-policy.js';
+import type { ImageReference } from '../domain/image-reference.js';
+import type { Clock } from '../kernel/clock.js';
+import { createTurns } from '../kernel/turns.js';
+import { accepting, EngineRefusal, refusalStatus } from './client.js';
+import type { Deadlines, EngineClient } from './client.js';
+import type { Images } from './images.js';
+import { isObject } from './json-lines.js';
+import { imageLabels, LABEL } from './labels.js';
+import type { ContainerEngine, PullRequest } from './port.js';
+import { createPullOutput } from './pull-output.js';
+
+const WHAT = 'pull the image';
+
+export interface PullerDeps {
+  readonly client: EngineClient;
+  readonly instance: InstanceId;
+  readonly images: Images;
+  readonly deadlines: Deadlines;
+  readonly clock: Clock;
+}
+
+/**
+ * Pulls an image, and makes one of ours of it by committing a container that never ran: that adds our labels and no
+ * layer, so that what was pulled is found, kept apart and removed like what was built.
+ */
+export function createPuller({ client, instance, images, deadlines, clock }: PullerDeps): Pick<ContainerEngine, 'pull'> {
+  /** Who pulls one name twice at once would see the other's names come and go. */
+  const turns = createTurns<string>();
+
+  const fetchImage = async ({ reference, onLine }: PullRequest, signal: AbortSignal): Promise<void> => {
+    const patience = watchFirstWord(reference, { clock, ms: deadlines.baseImage });
+    const joined = AbortSignal.any([signal, patience.signal]);
+    const output = createPullOutput({ onLine, monotonic: clock.monotonic });
+    try {
+      for await (const chunk of await post(await client.connect(), reference, joined)) {
+        patience.heard();
+        output.push(chunk as Uint8Array);
+      }
+      joined.throwIfAborted();
+    } catch (error) {
+      if (joined.aborted) throw joined.reason;
+      throw pullError(client.failure(error, WHAT), reference);
+    } finally {
+      patience.heard();
+    }
+    const outcome = output.finish();
+    if (outcome.kind === 'failed') throw judge(outcome.message, reference);
+    if (outcome.kind === 'cut') throw new AppError('engine_unavailable', 'The container engine ended the pull without a result. It may have been restarted: pull again.');
+  };
+
+  const removeContainer = (name: string) => accepting([404], client.call({
+    what: 'remove a container', ms: deadlines.remove, run: (docker) => docker.getContainer(name).remove({ force: true, v: true }),
+  }));
+
+  /** A container of that name is what a crash left between the two calls. */
+  const createContainer = async (options: Docker.ContainerCreateOptions) => {
+    const create = () => client.call({ what: 'create a container', ms: deadlines.start, run: (docker) => docker.createContainer(options) });
+    return create().catch(async (error: unknown) => {
+      if (refusalStatus(error) !== 409) throw error;
+      await removeContainer(options.name ?? '');
+      return create();
+    });
+  };
+
+  const makeOurs = async (raw: string, request: PullRequest): Promise<ImageId> => {
+    const own = imageLabels(instance, request);
+    const name = `slipway-${instance}-pull-${request.key.slice(0, 32)}`;
+    await createContainer({ name, Image: raw, Labels: { ...NOBODY, ...own, [LABEL.pulled]: raw } });
+    try {
+      const answer: unknown = await client.call({ what: 'commit a container', ms: deadlines.start, run: (docker) => docker.getContainer(name).commit({ pause: false }) });
+      if (!isObject(answer) || typeof answer.Id !== 'string') throw new AppError('pull_failed', `The engine did not say what it made of ${request.reference.text}. Pull it again.`);
+      const id = parseImageId(answer.Id);
+      await images.confirm(id, own);
+      return id;
+    } finally {
+      await removeContainer(name);
+    }
+  };
+
+  const adopt = async (request: PullRequest): Promise<ImageId> => {
+    const { project, key, reference, labels, tags } = request;
+    const raw = await images.inspect(reference.text);
+    if (!raw) throw new AppError('pull_failed', `The engine reported the end of the pull, but has no ${reference.text}.`);
+    assertLabels(readLabels(raw), labels, reference);
+    const known = await images.labelled({ [LABEL.project]: project, [LABEL.key]: key, [LABEL.pulled]: raw.Id });
+    const id = known.find(({ inRegistry }) => !inRegistry)?.id ?? await makeOurs(raw.Id, request);
+    for (const tag of tags) await images.tag(id, tag);
+    return id;
+  };
+
+  /** The names in the engine are its owner's: one that the pull gave or moved goes back. */
+  const restoreName = async ({ text }: ImageReference, before: string | undefined): Promise<void> => {
+    if (before === undefined) await images.removeName(text);
+    else if (!text.includes('@') && (await images.inspect(text))?.Id !== before) await images.tag(parseImageId(before), text);
+  };
+
+  const pull = async (request: PullRequest, signal: AbortSignal): Promise<ImageId> => {
+    signal.throwIfAborted();
+    const before = (await images.inspect(request.reference.text))?.Id;
+    try {
+      await fetchImage(request, signal);
+      return await adopt(request);
+    } catch (error) {
+      throw pullError(error, request.reference);
+    } finally {
+      // A name that stays because the engine went away in this moment is in nobody's way.
+      await restoreName(request.reference, before).catch(() => undefined);
+    }
+  };
+
+  return {
+    pull: (request, signal) => new Promise((resolve, reject) => {
+      // Whoever gives up need not wait for a turn that somebody else's pull holds.
+      const giveUp = () => { reject(signal.reason as Error); };
+      signal.addEventListener('abort', giveUp, { once: true });
+      turns.take(request.reference.text, () => {
+        signal.removeEventListener('abort', giveUp);
+        return pull(request, signal);
+      }).then(resolve, reject);
+    }),
+  };
+}
+
+/** What an image says of itself must not be taken for what we say of a container. */
+const NOBODY = Object.fromEntries(Object.values(LABEL).map((name) => [name, '']));
+
+function readLabels(image: Docker.ImageInspectInfo): Readonly<Record<string, string>> {
+  // Absent where an image was imported without a configuration, whatever the types say.
+  const config = image.Config as Partial<Docker.ImageInspectInfo['Config']> | null;
+  return config?.Labels ?? {};
+}
+
+function post(docker: Docker, { registry, repository, version }: ImageReference, signal: AbortSignal): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    docker.modem.dial({
+      path: '/images/create?', method: 'POST', isStream: true, abortSignal: signal,
+      options: { fromImage: `${registry}/${repository}`, tag: version }, statusCodes: { 200: true },
+    }, (error, response) => {
+      if (error) reject(error);
+      else resolve(response as Readable);
+    });
+  });
+}
+
+/** Ends a pull of which nothing was heard: the engine itself may wait for a silent registry for ever. */
+function watchFirstWord(reference: ImageReference, { clock, ms }: { readonly clock: Clock; readonly ms: number }) {
+  const over = new AbortController();
+  const heard = new AbortController();
+  void clock.sleep(ms, heard.signal).then(() => {
+    if (!heard.signal.aborted) over.abort(new AppError('registry_unreachable', `${reference.registry} did not answer within ${ms / 1000} s.`));
+  });
+  return { signal: over.signal, heard: () => { heard.abort(); } };
+}
+
+function pullError(error: unknown, reference: ImageReference): unknown {
+  if (!(error instanceof EngineRefusal)) return error;
+  return error.status === 404 ? notFound(error.message, reference) : judge(error.message, reference);
+}
+
+const notFound = (words: string, { text }: ImageReference): AppError => new AppError('image_not_found', `There is no ${text}, or its registry does not show it: ${words}`);
+
+const SILENT = /dial tcp|connection re(?:fused|set)|no such host|no route to host|network is unreachable|i\/o timeout|TLS handshake timeout|Client\.Timeout|deadline exceeded|unexpected EOF|: EOF|server misbehaving|unexpected HTTP status: 5|\b50[234]\b|toomanyrequests/i;
+
+/** The engine tells what a registry did in words only. */
+function judge(words: string, reference: ImageReference): AppError {
+  if (/manifest unknown|manifest for .* not found|repository .* not found/i.test(words)) return notFound(words, reference);
+  if (SILENT.test(words)) return new AppError('registry_unreachable', `${reference.registry} could not be reached: ${words}`);
+  return new AppError('pull_failed', `${reference.text} could not be pulled: ${words}`);
+}
