@@ -20,6 +20,7 @@ import { createOpenPreview } from './flow/open-preview.js';
 import { createReadStatus } from './flow/preview-status.js';
 import { createRemoveImage } from './flow/remove-image.js';
 import { createRenewPreview } from './flow/renew-preview.js';
+import { createRetireBranches } from './flow/retire-branches.js';
 import { createReadServerFacts } from './flow/server-facts.js';
 import { createVisitPreview } from './flow/visit-preview.js';
 import { createWatchEngine } from './flow/watch-engine.js';
@@ -90,6 +91,7 @@ export interface App extends Part {
 const FETCHES_AT_ONCE = 8;
 const FETCH_TIMEOUT_MS = 60_000;
 const DRAIN_MS = 30_000;
+const DELETED_BRANCH_GRACE_MS = 10 * 60_000;
 const SHUTDOWN_DRAIN_MS = 10_000;
 const MOST_HELD = 5_000;
 
@@ -134,6 +136,7 @@ export function createApp(deps: AppDeps): App {
   const visits = createVisitPreview({ findPreview, findProject, hosts, openPreview, readStatus, builds, instances, buildLogs, sources, urls, clock });
   const adoptRunning = createAdoptRunning({ projects, engine, instances, logs: runLogs, probe: probeHttp, ...stores, routing, openPreview, urls, clock, log });
   const followBranches = createFollowBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
+  const retireBranches = createRetireBranches({ sources, ...stores, instances, routing, clock, log, loops, graceMs: DELETED_BRANCH_GRACE_MS, drainMs: DRAIN_MS });
 
   const callers = createCallers({ trusts: createTrustedProxies({ proxies: config.trustedProxies, networkPool: deps.networkPool }), secure: () => urls.secure });
   const answers = createAnswers({ templates, homeUrl: () => urls.control(serverHost), callers, log });
@@ -179,7 +182,7 @@ export function createApp(deps: AppDeps): App {
 
   const parts: Part[] = [
     failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), followBranches, builds, part({ stop: instances.close }), part({ stop: forward.close }),
-    housekeeping, watchEngine, server, part({ stop: hold.close }), idle, part({ stop: streams.close }),
+    housekeeping, watchEngine, server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }),
   ];
   let started: Part[] = [];
   return {

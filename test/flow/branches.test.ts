@@ -51,7 +51,7 @@ describe('a branch preview', () => {
       const rows = JSON.parse((await app.control('/status')).text) as Record<string, unknown>[];
       return rows.find(({ label, lastError }) => label === 'branch-main' && lastError !== null);
     }, { what: 'the failure is noted' });
-    expect(shown).toMatchObject({ state: 'running', word: 'Ready', shortHash: before.slice(0, 8) });
+    expect(shown).toMatchObject({ status: 'running', word: 'Ready', commit: before });
     expect(await commitServed(app)).toBe(before);
     expect(builds).toBe(2);
   });
