@@ -13,6 +13,8 @@ export interface EngineSearch {
   readonly dockerHost: string | undefined;
   /** The user's home folder, where Docker Desktop keeps its socket. */
   readonly home: string;
+  /** The engine’s socket for all users; default `/var/run/docker.sock`. */
+  readonly systemSocket?: string;
 }
 
 const CONNECT_MS = 3_000;
@@ -29,9 +31,9 @@ const REASONS: Readonly<Record<string, string>> = {
  *
  * @throws AppError `engine_unavailable` that names everything tried, and why each failed
  */
-export async function findEngineAddress({ dockerHost, home }: EngineSearch): Promise<EngineAddress> {
+export async function findEngineAddress({ dockerHost, home, systemSocket = '/var/run/docker.sock' }: EngineSearch): Promise<EngineAddress> {
   const given = dockerHost !== undefined && dockerHost !== '';
-  const candidates = given ? [parseDockerHost(dockerHost)] : usualSockets(home);
+  const candidates = given ? [parseDockerHost(dockerHost)] : usualSockets(systemSocket, home);
   const tried: string[] = [];
   for (const address of candidates) {
     const fault = await tryToConnect(address);
@@ -59,8 +61,8 @@ export function formatAddress(address: EngineAddress): string {
   return address.kind === 'socket' ? `unix://${address.path}` : `tcp://${address.host}:${address.port}`;
 }
 
-function usualSockets(home: string): readonly EngineAddress[] {
-  return [{ kind: 'socket', path: '/var/run/docker.sock' }, { kind: 'socket', path: join(home, '.docker/run/docker.sock') }];
+function usualSockets(systemSocket: string, home: string): readonly EngineAddress[] {
+  return [{ kind: 'socket', path: systemSocket }, { kind: 'socket', path: join(home, '.docker/run/docker.sock') }];
 }
 
 /** @returns why it failed; undefined when it did not */

@@ -22,7 +22,7 @@ describe('an image that is wanted', () => {
     expect(house.engine.calls.build).toBe(1);
   });
 
-  it('is made from recipe and context, with the commit in build arguments and both tags', async () => {
+  it('D6, D16: is made from recipe and context, with the commit in build arguments and both tags', async () => {
     await using house = await startBuilds({ script: () => ({ lines: ['step 1'] }) });
     const notes = ['Submodules are not fetched.'];
     const begun = await house.builds.begin(wanted(7, {
@@ -65,7 +65,7 @@ describe('an image that is there', () => {
     expect(house.engine.calls.build).toBe(1);
   });
 
-  it('serves another commit with the same key as “reused”, with a log line and the commit’s tag', async () => {
+  it('D16: serves another commit with the same key as “reused”, with a log line and the commit’s tag', async () => {
     await using house = await startBuilds({ script: () => ({}) });
     const first = await (await house.builds.begin(wanted(1))).result;
     const { build, image } = await (await house.builds.begin(wanted(1, { commit: commitOf(2) }))).result;

@@ -12,7 +12,7 @@ async function beginAll(house: StartedBuilds, count: number): Promise<BegunBuild
 const keysBuilt = (house: StartedBuilds) => house.engine.builds.map(({ key }) => Number(key));
 
 describe('the queue', () => {
-  it('E19: never runs more builds than allowed, and takes them in the order they were asked for', async () => {
+  it('D5, E19: never runs more builds than allowed, and takes them in the order they were asked for', async () => {
     await using house = await startBuilds();
     const begun = await beginAll(house, 6);
     for (const { build } of begun) expect((await house.store.find(build.id))?.status).toBe(begun.findIndex((each) => each.build.id === build.id) < 2 ? 'building' : 'queued');
@@ -26,7 +26,7 @@ describe('the queue', () => {
     expect(house.builds.size()).toEqual({ waiting: 0, building: 0 });
   });
 
-  it('E19: says where each one stands, and when it will be done', async () => {
+  it('D5, E19: says where each one stands, and when it will be done', async () => {
     await using house = await startBuilds();
     const { result } = await house.beginRunning(9);
     await house.clock.advance(40_000);
@@ -143,7 +143,7 @@ describe('a build that is cancelled', () => {
 describe('a build that hangs', () => {
   const SECOND = 1_000;
 
-  it('E8: ends at the timeout although it goes on printing, says so, and frees its slot', async () => {
+  it('D5, E8: ends at the timeout although it goes on printing, says so, and frees its slot', async () => {
     await using house = await startBuilds({ limits: { concurrency: 1, timeoutMs: 5 * SECOND, silenceMs: 2 * SECOND } });
     const [first] = await beginAll(house, 2);
     if (!first) throw new Error('nothing was begun');

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import type { BuildId, BuildKey, CommitHash, ImageId, InstanceId, ProjectName, ReleaseNumber } from '../../src/domain/ids.js';
 import { findEngineAddress, formatAddress, parseDockerHost } from '../../src/engine/address.js';
 import { createOptions, graceSeconds } from '../../src/engine/container-spec.js';
@@ -6,6 +10,7 @@ import { containerLabels, imageLabels, readContainerOwner, readImageOwner } from
 import { nextSubnet } from '../../src/engine/network.js';
 import type { ContainerSpec } from '../../src/engine/port.js';
 import { parseListeningPorts } from '../../src/engine/ports.js';
+import { createTestFolder } from '../support/git.js';
 
 const instance = 'abcdef01' as InstanceId;
 const build = 'b_01ARZ3NDEKTSV4RRFFQ69G5FAV' as BuildId;
@@ -33,6 +38,36 @@ describe('where the engine is looked for', () => {
   it('K7: names what was tried, and only DOCKER_HOST when it is set', async () => {
     await expect(findEngineAddress({ dockerHost: 'tcp://127.0.0.1:1', home: '/nowhere' })).rejects.toMatchObject({
       code: 'engine_unavailable', message: expect.stringMatching(/^No container engine answers. Tried DOCKER_HOST=tcp:\/\/127.0.0.1:1 \(nobody listens\)\. Start Docker/) as string,
+    });
+  });
+});
+
+describe('D7b: without DOCKER_HOST', () => {
+  const listenAt = async (path: string) => {
+    mkdirSync(dirname(path), { recursive: true });
+    const server = createServer();
+    server.listen(path);
+    await once(server, 'listening');
+    return { [Symbol.dispose]: () => { server.close(); } };
+  };
+
+  it('the system’s socket is taken, then Docker Desktop’s in the home folder', async () => {
+    using folder = createTestFolder();
+    const [systemSocket, home] = [join(folder.path, 'docker.sock'), join(folder.path, 'home')];
+    const desktop = join(home, '.docker/run/docker.sock');
+    using _later = await listenAt(desktop);
+    expect(await findEngineAddress({ dockerHost: undefined, home, systemSocket })).toEqual({ kind: 'socket', path: desktop });
+    using _first = await listenAt(systemSocket);
+    expect(await findEngineAddress({ dockerHost: '', home, systemSocket })).toEqual({ kind: 'socket', path: systemSocket });
+  });
+
+  it('where none answers, the message names both, why, and what to do', async () => {
+    using folder = createTestFolder();
+    const systemSocket = join(folder.path, 'docker.sock');
+    writeFileSync(systemSocket, '');
+    await expect(findEngineAddress({ dockerHost: undefined, home: folder.path, systemSocket })).rejects.toMatchObject({
+      code: 'engine_unavailable',
+      message: `No container engine answers. Tried unix://${systemSocket} (nobody listens), unix://${join(folder.path, '.docker/run/docker.sock')} (no such socket). Start Docker, or set DOCKER_HOST to where it listens.`,
     });
   });
 });

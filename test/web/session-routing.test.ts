@@ -46,7 +46,7 @@ describe('D3: routing by session', () => {
   });
   afterAll(async () => { await app[Symbol.asyncDispose](); echoing.close(); });
 
-  it('shows the chooser, which is the project’s page, until a preview is chosen', async () => {
+  it('D2: shows the chooser, which is the project’s page, until a preview is chosen', async () => {
     const browser = createBrowser(app);
     expect((await browser.go('/about')).headers.location).toBe(`http://localhost:${app.port}/__slipway/`);
     const chooser = await browser.open('/about');
