@@ -58,12 +58,14 @@ export function createPuller({ client, instance, images, deadlines, clock }: Pul
     what: 'remove a container', ms: deadlines.remove, run: (docker) => docker.getContainer(name).remove({ force: true, v: true }),
   }));
 
-  /** A container of that name is what a crash left between the two calls. */
-  const createContainer = async (options: Docker.ContainerCreateOptions) => {
+  /** A container of ours with that name is what a crash left between the two calls. */
+  const createContainer = async (options: Docker.ContainerCreateOptions & { readonly name: string }) => {
     const create = () => client.call({ what: 'create a container', ms: deadlines.start, run: (docker) => docker.createContainer(options) });
     return create().catch(async (error: unknown) => {
       if (refusalStatus(error) !== 409) throw error;
-      await removeContainer(options.name ?? '');
+      const holder = await accepting([404], client.call({ what: 'inspect a container', ms: deadlines.read, again: true, run: (docker) => docker.getContainer(options.name).inspect() }));
+      if (holder && holder.Config.Labels[LABEL.instance] !== instance) throw new AppError('pull_failed', `A container named ${options.name} exists and is not this server's. Remove it: docker rm ${options.name}`);
+      await removeContainer(options.name);
       return create();
     });
   };
@@ -94,15 +96,23 @@ export function createPuller({ client, instance, images, deadlines, clock }: Pul
     return id;
   };
 
-  /** The names in the engine are its owner's: one that the pull gave or moved goes back. */
-  const restoreName = async ({ text }: ImageReference, before: string | undefined): Promise<void> => {
-    if (before === undefined) await images.removeName(text);
-    else if (!text.includes('@') && (await images.inspect(text))?.Id !== before) await images.tag(parseImageId(before), text);
+  const namesThere = async ({ text }: ImageReference): Promise<NamesBefore> => {
+    const all = await client.call({ what: 'list images', ms: deadlines.read, again: true, run: (docker) => docker.listImages() });
+    return { id: (await images.inspect(text))?.Id, names: new Set(all.flatMap((image) => namesOf(image))) };
+  };
+
+  /** The names in the engine are its owner's: one that the pull moved goes back, and what it added goes away. */
+  const restoreNames = async (reference: ImageReference, before: NamesBefore): Promise<void> => {
+    const raw = await images.inspect(reference.text);
+    if (!raw) return;
+    if (before.id !== undefined && before.id !== raw.Id) await images.tag(parseImageId(before.id), reference.text);
+    const added = namesOf(await images.inspect(raw.Id)).filter((name) => isOfPull(name, reference) && !before.names.has(name));
+    for (const name of added) await images.removeName(name);
   };
 
   const pull = async (request: PullRequest, signal: AbortSignal): Promise<ImageId> => {
     signal.throwIfAborted();
-    const before = (await images.inspect(request.reference.text))?.Id;
+    const before = await namesThere(request.reference);
     try {
       await fetchImage(request, signal);
       return await adopt(request);
@@ -110,7 +120,7 @@ export function createPuller({ client, instance, images, deadlines, clock }: Pul
       throw pullError(error, request.reference);
     } finally {
       // A name that stays because the engine went away in this moment is in nobody's way.
-      await restoreName(request.reference, before).catch(() => undefined);
+      await restoreNames(request.reference, before).catch(() => undefined);
     }
   };
 
@@ -125,6 +135,22 @@ export function createPuller({ client, instance, images, deadlines, clock }: Pul
       }).then(resolve, reject);
     }),
   };
+}
+
+interface NamesBefore {
+  /** What the reference stood for. */
+  readonly id: string | undefined;
+  readonly names: ReadonlySet<string>;
+}
+
+/** Tags first: with the last of them the engine takes the digests of the same repository away itself. */
+const namesOf = (image: { readonly RepoTags?: readonly string[] | null | undefined; readonly RepoDigests?: readonly string[] | null | undefined } | undefined): string[] =>
+  [...image?.RepoTags ?? [], ...image?.RepoDigests ?? []];
+
+/** Whether a pull gives the name: the reference itself, and a digest of its repository. Of Docker's own hub the engine shortens names. */
+function isOfPull(name: string, { registry, repository, text }: ImageReference): boolean {
+  const short = (full: string) => full.replace(/^docker\.io\/(?:library\/)?/, '');
+  return name === short(text) || name.startsWith(`${short(`${registry}/${repository}`)}@`);
 }
 
 /** What an image says of itself must not be taken for what we say of a container. */

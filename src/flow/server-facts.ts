@@ -21,7 +21,7 @@ import type { SessionRecords } from '../state/sessions.js';
 export interface ServerFacts {
   readonly machine: MachineFacts;
   readonly engine: EngineFacts;
-  /** Every repeating step. */
+  /** Every repeating step that concerns all projects or one of the given ones. */
   readonly loops: readonly LoopRecord[];
   readonly queue: QueueFacts;
   readonly bounds: readonly Bound[];
@@ -95,7 +95,7 @@ const MINUTE_MS = 60_000;
 export function createReadServerFacts(deps: ServerFactsDeps): ReadServerFacts {
   return async (projects) => {
     const [machine, engine, queue, bounds] = await Promise.all([deps.machine.facts(), readEngine(deps), readQueue(deps, projects), readBounds(deps)]);
-    return { machine, engine, loops: deps.loops.list(), queue, bounds, failures: deps.failures.read(), mirrors: projects.map((project) => mirrorOf(project, deps)) };
+    return { machine, engine, loops: deps.loops.list().filter(({ project }) => project === null || projects.some(({ name }) => name === project)), queue, bounds, failures: deps.failures.read(), mirrors: projects.map((project) => mirrorOf(project, deps)) };
   };
 }
 

@@ -1,8 +1,11 @@
+import type { ProjectName } from '../domain/ids.js';
 import type { Clock } from './clock.js';
 
 /** What is known of a step that repeats. Times are milliseconds since the epoch, durations milliseconds. */
 export interface LoopRecord {
   readonly name: string;
+  /** Null for what concerns all projects. */
+  readonly project: ProjectName | null;
   /** The pause after each pass. */
   readonly periodMs: number;
   readonly passes: number;
@@ -27,8 +30,8 @@ export interface LoopEntry {
 
 /** All loops that run now, by name, so that a maintainer sees whether one of them stands still. */
 export interface LoopBook {
-  enter(name: string, periodMs: number): LoopEntry;
-  /** In the order of their names. */
+  enter(loop: Pick<LoopRecord, 'name' | 'project' | 'periodMs'>): LoopEntry;
+  /** In the order of their names and projects. */
   list(): readonly LoopRecord[];
 }
 
@@ -37,8 +40,8 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 export function createLoopBook({ clock }: { clock: Clock }): LoopBook {
   const lines = new Set<Mutable<LoopRecord>>();
   return {
-    enter: (name, periodMs) => {
-      const line: Mutable<LoopRecord> = { name, periodMs, passes: 0, failures: 0, lastAt: null, lastMs: null, underWay: false, lastError: null };
+    enter: (loop) => {
+      const line: Mutable<LoopRecord> = { ...loop, passes: 0, failures: 0, lastAt: null, lastMs: null, underWay: false, lastError: null };
       let startedAt = 0;
       lines.add(line);
       const end = () => {
@@ -57,6 +60,8 @@ export function createLoopBook({ clock }: { clock: Clock }): LoopBook {
         left: () => { lines.delete(line); },
       };
     },
-    list: () => [...lines].map((line) => ({ ...line })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    list: () => [...lines].map((line) => ({ ...line })).sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1)),
   };
 }
+
+const orderOf = ({ name, project }: LoopRecord): string => `${name} ${project ?? ''}`;

@@ -1,3 +1,4 @@
+import type { ProjectName } from '../domain/ids.js';
 import type { Clock } from './clock.js';
 import type { Logger } from './log.js';
 import type { LoopBook } from './loop-book.js';
@@ -13,14 +14,14 @@ export interface Loop {
 export interface LoopDeps {
   readonly clock: Clock;
   readonly log: Logger;
-  /** Where its passes are noted, under its name. */
-  readonly noted?: { readonly book: LoopBook; readonly name: string } | undefined;
+  /** Where its passes are noted, under its name; a project's own with that. */
+  readonly noted?: { readonly book: LoopBook; readonly name: string; readonly project?: ProjectName } | undefined;
 }
 
 /** Repeats a step with a pause of `periodMs` after each; a step that throws is logged and the loop goes on. */
 export function startLoop(periodMs: number, step: Step, { clock, log, noted }: LoopDeps): Loop {
   const stopping = new AbortController();
-  const entry = noted?.book.enter(noted.name, periodMs);
+  const entry = noted?.book.enter({ name: noted.name, project: noted.project ?? null, periodMs });
   const { signal } = stopping;
   // A step that throws before its first await must not end the loop either.
   const pass = async () => { await step(signal); };

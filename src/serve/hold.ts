@@ -112,8 +112,10 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     },
     upgrade: async (socket, { project, name, requestId, forward }) => {
       const gone = new AbortController();
-      // Nobody reads the socket meanwhile, so that its end alone does not close it.
-      for (const event of ['end', 'close']) socket.once(event, () => { gone.abort(); });
+      // Nobody answers its end meanwhile, so that the end alone does not close it.
+      const ended = () => { socket.destroy(); };
+      socket.once('end', ended);
+      socket.once('close', () => { gone.abort(); });
       try {
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
@@ -122,6 +124,8 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
         answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
         answers.upgradeFailure(toAppError(error), socket, requestId);
+      } finally {
+        socket.off('end', ended);
       }
     },
   };

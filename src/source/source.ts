@@ -172,7 +172,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
   async function start(): Promise<void> {
     table = createRefTable(await turn(() => mirror.open()), () => refreshedAt);
     const first = refresh().catch(() => undefined);
-    loop = startLoop(REFRESH_MS, keepUp, { clock, log, noted: loops && { book: loops, name: `fetch ${project}` } });
+    loop = startLoop(REFRESH_MS, keepUp, { clock, log, noted: loops && { book: loops, name: 'fetch', project } });
     // What is known already is served at once; whatever is newer comes with the fetch, or with whoever asks for it.
     if (table.refs.length > 0) return;
     const waited = new AbortController();

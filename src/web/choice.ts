@@ -5,6 +5,7 @@ import { parseLabel } from '../domain/preview-name.js';
 import { labelNames } from '../domain/project.js';
 import { CHOICE } from '../domain/urls.js';
 import { hostOf, projectOf, type WebDeps } from './context.js';
+import { leadTo, pathOnHost } from './preview-redirect.js';
 import { readQuery } from './query.js';
 
 type ChoiceDeps = Pick<WebDeps, 'hosts' | 'projects' | 'urls' | 'findPreview'>;
@@ -23,8 +24,7 @@ export function choosePreview(deps: ChoiceDeps, session: RequestHandler): Reques
       const name = parseLabel(label.toLowerCase(), labelNames(project));
       if (!name) throw new AppError('unknown_preview', `There is no preview “${label}”.`);
       req.session.preview = (await deps.findPreview.find({ project, name })).label;
-      const path = query.without([CHOICE]);
-      res.redirect(302, deps.urls.at(hostOf(deps, req, project), path.startsWith('/') ? path : `/${path}`));
+      leadTo(res, deps.urls.at(hostOf(deps, req, project), pathOnHost(query.without([CHOICE]))));
     };
     session(req, res, (error?: unknown) => { if (error) next(error); else choose().catch(next); });
   };

@@ -93,9 +93,9 @@ function buildView(build: Build, position: number | null, { deps, req }: Shown):
   };
 }
 
-function loopView({ name, periodMs, passes, failures, lastAt, lastMs, lastError }: LoopRecord, moment: Shown['moment']): LoopView {
+function loopView({ name, project, periodMs, passes, failures, lastAt, lastMs, lastError }: LoopRecord, moment: Shown['moment']): LoopView {
   return {
-    name, period: formatDuration(periodMs), passes, failures, lastAt: lastAt === null ? null : moment(lastAt), took: lastMs === null ? null : lastMs < 1_000 ? `${Math.round(lastMs)} ms` : formatDuration(lastMs),
+    name: project === null ? name : `${name} ${project}`, period: formatDuration(periodMs), passes, failures, lastAt: lastAt === null ? null : moment(lastAt), took: lastMs === null ? null : lastMs < 1_000 ? `${Math.round(lastMs)} ms` : formatDuration(lastMs),
     lastError: lastError && { at: moment(lastError.at), message: withoutCredentials(lastError.message) },
   };
 }

@@ -5,7 +5,7 @@ import type { Project } from '../domain/project.js';
 import type { FoundPreview, ImagePreview } from '../flow/preview.js';
 import { classifyRequest } from '../serve/request-kind.js';
 import { hostOf, projectOf, scopeOf, wantsPage, type WebDeps } from './context.js';
-import { ABOUT, pathOnHost } from './preview-redirect.js';
+import { ABOUT, leadTo, pathOnHost } from './preview-redirect.js';
 import { readPreviewQuery, readQuery, type RawQuery } from './query.js';
 import { buildAnswer } from './views-of.js';
 
@@ -54,9 +54,7 @@ async function makeChange(deps: RedirectDeps, { req, res }: Exchange, { change, 
 
 function sendThere(deps: RedirectDeps, { req, res }: Exchange, { query, found }: { query: RawQuery; found: FoundPreview }): void {
   const path = query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS);
-  // Express would re-encode the path, which must arrive as it was typed.
-  res.writeHead(302, { 'Location': deps.urls.preview(found.label, hostOf(deps, req, found.project), pathOnHost(path)), 'Cache-Control': 'no-store', 'Content-Length': 0 });
-  res.end();
+  leadTo(res, deps.urls.preview(found.label, hostOf(deps, req, found.project), pathOnHost(path)));
 }
 
 /** On the server host, where no project is named, the only one that lets images of the registry run. */

@@ -18,10 +18,10 @@ export function paginate(req: Request, { total, size }: { total: number; size: n
   return { page, pages, total, previousUrl: urlOf(page - 1), nextUrl: urlOf(page + 1), offset: (page - 1) * size };
 }
 
-/** Tells programs of the neighbours and of the whole, so that the body can be the list itself. */
+/** Tells programs of the neighbours, relative to what they asked for, and of the whole, so that the body can be the list itself. */
 export function setPageHeaders(res: Response, { previousUrl, nextUrl, total }: Pagination): void {
   const links = [{ rel: 'prev', url: previousUrl }, { rel: 'next', url: nextUrl }]
-    .flatMap(({ rel, url }) => (url === null ? [] : [`<${url.replace(/[<>"]/g, encodeURIComponent)}>; rel="${rel}"`]));
+    .flatMap(({ rel, url }) => (url === null ? [] : [`<${url.slice(url.indexOf('?')).replace(/[<>"]/g, encodeURIComponent)}>; rel="${rel}"`]));
   if (links.length > 0) res.setHeader('Link', links.join(', '));
   res.setHeader('X-Total-Count', total);
 }
@@ -30,7 +30,8 @@ export function setPageHeaders(res: Response, { previousUrl, nextUrl, total }: P
 export function readChoice<Value extends string>(req: Request, name: string, values: readonly Value[]): Value | undefined {
   const given = readQuery(req).get(name);
   if (given === undefined || given === '') return undefined;
-  const found = values.find((value) => value.toLowerCase() === given.toLowerCase());
+  // `building` is a state and `Building` one of the five words.
+  const found = values.find((value) => value === given) ?? values.find((value) => value.toLowerCase() === given.toLowerCase());
   if (found === undefined) throw new AppError('invalid_request', `“${given}” is not a ${name}: there are ${values.join(', ')}.`);
   return found;
 }

@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { AppError } from '../domain/errors.js';
 import type { Project } from '../domain/project.js';
 import { hostOf, projectOf, scopeOf, wantsPage, type WebDeps } from './context.js';
@@ -32,9 +32,7 @@ export function redirectToPreview(deps: RedirectDeps): RequestHandler {
       else throw new AppError('missing_token', 'Building again needs a token.');
       return;
     }
-    // Express would re-encode the path, which must arrive as it was typed.
-    res.writeHead(302, { Location: urls.preview(found.label, hostOf(deps, req, project), pathOnHost(query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS))), 'Cache-Control': 'no-store', 'Content-Length': 0 });
-    res.end();
+    leadTo(res, urls.preview(found.label, hostOf(deps, req, project), pathOnHost(query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS))));
   };
 }
 
@@ -42,6 +40,12 @@ export function redirectToPreview(deps: RedirectDeps): RequestHandler {
 async function projectWith(deps: RedirectDeps, req: Request, { branch, hash }: { branch: string | undefined; hash: string | undefined }): Promise<Project> {
   if (scopeOf(deps, req).length <= 1 || readQuery(req).get('project') !== undefined) return projectOf(deps, req);
   return deps.findProject.find(branch === undefined ? { hash: hash ?? '' } : { branch });
+}
+
+/** Leads on to a URL as it stands: Express would encode the path again, which must arrive as it was typed. */
+export function leadTo(res: Response, location: string): void {
+  res.writeHead(302, { 'Location': location, 'Cache-Control': 'no-store', 'Content-Length': 0 });
+  res.end();
 }
 
 /** A redirect must stay on its host: header-breaking bytes never get this far, since node:http refuses them. */

@@ -60,7 +60,7 @@ const NAME_MAX = 64;
 function nameIn(part: string): string {
   const end = part.indexOf('=');
   const name = part.slice(0, end < 0 || end > NAME_MAX ? NAME_MAX : end);
-  return name.includes('%') ? name.replace(/%([0-7][0-9a-f])/gi, (_encoded, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))) : name;
+  return !name.includes('%') || /%(?![0-7][0-9a-f])/i.test(name) ? name : decodeURIComponent(name);
 }
 
 /** Which preview a URL asks for; undefined when it names none. @throws AppError `invalid_request` when it names two */

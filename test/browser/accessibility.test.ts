@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import type { RefName } from '../../src/domain/ids.js';
+import { slugOf } from '../../src/domain/slug.js';
 import { launchBrowser, openVisitor, seriousViolations, type Visitor } from '../support/browser.js';
 import { createSampleRepository, slowDockerfile, unbuilt, type SampleRepository } from '../support/sample-repository.js';
 import { startServer, type ServerProcess } from '../support/server-process.js';
@@ -15,6 +17,10 @@ describe('for people who see, hear or point differently', () => {
   const at = (path: string) => `http://localhost:${server.port}${path}`;
   const previewOf = (commit: string) => `http://hash-${commit}.localhost:${server.port}/`;
   const labelOf = (branch: string) => `hash-${sample.branches[branch] ?? ''}`;
+  const imagePath = async (branch: string) => {
+    const images = JSON.parse((await server.get('localhost', `/api/images?q=${sample.branches[branch] ?? ''}`)).text) as { id: string }[];
+    return `/confirm?action=remove-image&image=${images[0]?.id.replace('sha256:', '') ?? ''}`;
+  };
   const buildOf = async (query: string) => `/builds/${(await server.status(query)).build?.id ?? ''}`;
   beforeAll(async () => {
     sample = await createSampleRepository();
@@ -24,7 +30,7 @@ describe('for people who see, hear or point differently', () => {
     visitor = await openVisitor(browser);
     ({ page } = visitor);
     await page.emulateMedia({ reducedMotion: 'reduce' });
-    await Promise.all(['main', 'broken/build', 'broken/crash'].map((branch) => server.get(`${labelOf(branch)}.localhost`, '/')));
+    await Promise.all([...['main', 'broken/build', 'broken/crash'].map(labelOf), `branch-${slugOf('feature/cart' as RefName)}`].map((label) => server.get(`${label}.localhost`, '/')));
     await page.goto(previewOf(slow));
     await page.locator('#log .line').nth(2).waitFor();
   }, 120_000);
@@ -39,7 +45,13 @@ describe('for people who see, hear or point differently', () => {
     ['the project', () => '/', 200],
     ['a search without a result', () => '/?q=nothing-like-it', 200],
     ['the status', () => '/status', 200],
+    ['the status of nothing', () => '/status?state=NotBuilt&q=nothing-like-it', 200],
+    ['the images', () => '/localimages', 200],
+    ['a question about an image', () => imagePath('main'), 200],
+    ['an image in use', () => imagePath('feature/cart'), 409],
+    ['the server’s insides', () => '/debug', 200],
     ['the application log', () => '/log', 200],
+    ['the application log, filtered', () => '/log?level=warn&q=a', 200],
     ['a build that succeeded', () => buildOf('branch=main'), 200],
     ['a build that failed', () => buildOf('branch=broken/build'), 200],
     ['a build under way', () => buildOf(`hash=${slow}`), 200],
@@ -67,7 +79,7 @@ describe('for people who see, hear or point differently', () => {
   it('a narrow screen has everything without scrolling sideways', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     const tooWide: string[] = [];
-    for (const url of [at('/'), at('/status'), at('/log'), at(await buildOf('branch=main')), previewOf(slow), previewOf(sample.branches['broken/build'] ?? '')]) {
+    for (const url of [at('/'), at('/status'), at('/localimages'), at('/debug'), at('/log'), at(await buildOf('branch=main')), previewOf(slow), previewOf(sample.branches['broken/build'] ?? '')]) {
       await page.goto(url);
       if (await page.evaluate<boolean>('document.documentElement.scrollWidth > document.documentElement.clientWidth')) tooWide.push(url);
     }

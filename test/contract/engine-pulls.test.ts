@@ -96,7 +96,9 @@ describe.each(PULL_WORLDS)('pulling, on the %s engine', (_world, enter) => {
     const id = await home.engine.pull(request, NEVER);
     expect((await home.engine.images(home.project)).map(({ key, build }) => [key, build])).toEqual([[request.key, request.build]]);
     expect(await home.engine.list()).toEqual([]);
-    expect(await home.engine.image(id)).toMatchObject({ key: request.key });
+    const image = await home.engine.image(id);
+    expect(image).toMatchObject({ key: request.key });
+    for (const name of ['release', 'commit', 'port']) expect(image?.labels[`slipway.${name}`] ?? '').toBe('');
   });
 });
 
@@ -128,6 +130,7 @@ describe('pulling, as the engine’s owner sees it', () => {
     expect(await named(reference)).toBe(before);
     await home.engine.removeImage(id);
     expect(await named(reference)).toBe(before);
+    expect((await docker.listImages()).filter(({ RepoDigests }) => RepoDigests?.some((name) => name.startsWith(home.registry)))).toEqual([]);
     await docker.getImage(reference).remove();
   });
 
@@ -140,6 +143,33 @@ describe('pulling, as the engine’s owner sees it', () => {
     await home.engine.removeImage(id);
     await docker.createContainer({ name: `slipway-${instance}-pull-${request.key.slice(0, 32)}`, Image: 'slipway-demo/node', Labels: { 'slipway.instance': instance } });
     expect(await home.engine.image(await home.engine.pull(request, NEVER))).toMatchObject({ key: request.key });
+  });
+
+  it('a container of somebody else with that name stays, and is named', async () => {
+    await using home = await enter();
+    await home.push('app:v1');
+    const request = pullOf(home, 'app:v1');
+    const id = await home.engine.pull(request, NEVER);
+    const { 'slipway.instance': instance = '' } = (await home.engine.image(id))?.labels ?? {};
+    await home.engine.removeImage(id);
+    const name = `slipway-${instance}-pull-${request.key.slice(0, 32)}`;
+    const foreign = await docker.createContainer({ name, Image: 'slipway-demo/node' });
+    await expect(home.engine.pull(request, NEVER)).rejects.toMatchObject({ code: 'pull_failed', message: expect.stringContaining(name) as unknown });
+    await foreign.remove();
+  });
+
+  it('pulls of one name that overlap do not take each other’s name for its owner’s', async () => {
+    await using home = await enter();
+    await home.push('app:v1');
+    const pulls: Promise<unknown>[] = [];
+    const pullNext = (): void => {
+      if (pulls.length === 5) return;
+      // The next one begins when this one has the image, and its name, and is not through with it.
+      pulls.push(home.engine.pull(pullOf(home, 'app:v1', { onLine: (line) => { if (line.startsWith('Status: ')) pullNext(); } }), NEVER));
+    };
+    pullNext();
+    for (const pull of pulls) await pull;
+    expect([pulls.length, (await idsOf(home)).length, await named(`${home.registry}/app:v1`)]).toEqual([5, 5, undefined]);
   });
 
   it('who gives up while another one pulls the same name waits for nobody', async () => {

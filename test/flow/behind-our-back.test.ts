@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { EngineContainer } from '../../src/engine/port.js';
 import { eventually } from '../support/eventually.js';
-import { echo, gate, startTestApp, type TestApp } from '../support/test-app.js';
+import { echo, startTestApp, type TestApp } from '../support/test-app.js';
 
 const JSON_ONLY = { headers: { accept: 'application/json' } } as const;
 const calls = ({ engine }: TestApp) => ({ build: engine.calls.build, start: engine.calls.start });
@@ -17,6 +17,21 @@ async function onlyContainer({ engine }: TestApp): Promise<EngineContainer> {
 
 const becomes = (app: TestApp, word: string) =>
   eventually(async () => (await app.control('/status?branch=main')).text === word, { what: `/status says ${word}` });
+
+/** A server that is no container's, or will be. */
+async function listen(listener: RequestListener, port = 0) {
+  const server = createServer(listener);
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    server, port: (server.address() as AddressInfo).port,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
 
 /** Asks again and again until it is told to end. @returns the statuses that were answered */
 function startTraffic(app: TestApp, host: string, width: number) {
@@ -121,13 +136,11 @@ describe('K20: a container that is removed behind our back', () => {
   });
 
   it('lets a WebSocket through to the one that takes its place', async () => {
+    await using upstream = await listen((_req, res) => { res.end('ok'); });
     const sockets = new WebSocketServer({ noServer: true });
-    const server = createServer((_req, res) => { res.end('ok'); });
-    server.on('upgrade', (req, socket, head) => { sockets.handleUpgrade(req, socket, head, (client) => { client.on('message', (data) => { client.send(data); }); }); });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    upstream.server.on('upgrade', (req, socket, head) => { sockets.handleUpgrade(req, socket, head, (client) => { client.on('message', (data) => { client.send(data); }); }); });
     let starts = 0;
-    await using app = await startTestApp({ program: (spec) => ((starts += 1) === 1 ? { serve: echo(spec) } : { at: (server.address() as AddressInfo).port }) });
+    await using app = await startTestApp({ program: (spec) => ((starts += 1) === 1 ? { serve: echo(spec) } : { at: upstream.port }) });
     const host = app.commitHost(app.repository.head());
     await app.get(host, '/');
     app.engine.cutEvents();
@@ -137,9 +150,7 @@ describe('K20: a container that is removed behind our back', () => {
     client.send('hello');
     expect(String((await once(client, 'message'))[0])).toBe('hello');
     client.terminate();
-    sockets.close();
-    server.closeAllConnections();
-    server.close();
+    for (const each of sockets.clients) each.terminate();
   });
 
   it('starts twice at most for a request that ends the application, and says so', async () => {
@@ -178,16 +189,13 @@ describe('K20: a network that is removed behind our back', () => {
 describe('INV3: an address that belongs to another preview now', () => {
   it('never gets a request of the preview that had it, though the end of that one was told to nobody', async () => {
     const hosts: string[] = [];
-    const shared = createServer((req, res) => { hosts.push(req.headers.host ?? ''); res.end('shared'); });
-    shared.listen(0, '127.0.0.1');
-    await once(shared, 'listening');
-    const { port } = shared.address() as AddressInfo;
+    await using shared = await listen((req, res) => { hosts.push(req.headers.host ?? ''); res.end('shared'); });
     const seen = new Set<number>();
     /** The first container of each of the two has the one address; a second one has its own. */
     const program: NonNullable<Parameters<typeof startTestApp>[0]>['program'] = (spec) => {
       const isFirst = !seen.has(spec.release);
       seen.add(spec.release);
-      return isFirst ? { at: port } : { serve: echo(spec) };
+      return isFirst ? { at: shared.port } : { serve: echo(spec) };
     };
     await using app = await startTestApp({ program, prepare: (repository) => { repository.commit({ other: 'other' }, { branch: 'other' }); } });
     const [first, other] = [app.repository.head('main'), app.repository.head('other')].map((commit) => app.commitHost(commit)) as [string, string];
@@ -199,12 +207,9 @@ describe('INV3: an address that belongs to another preview now', () => {
     expect((await app.get(first, '/', JSON_ONLY)).json()).toMatchObject({ commit: app.repository.head('main') });
     expect((await app.get(other, '/')).text).toBe('shared');
     expect(hosts.map((host) => host.split(':')[0])).toEqual([other]);
-    shared.closeAllConnections();
-    shared.close();
   });
 
   it('gets no request while the engine is asked whose it is: all wait, and go to the new container', async () => {
-    const { opened, open } = gate();
     let dials = 0;
     await using app = await startTestApp({ settings: { 'hold.request': '20s' } });
     const host = app.commitHost(app.repository.head());
@@ -215,16 +220,13 @@ describe('INV3: an address that belongs to another preview now', () => {
     const answer = app.engine.hold('inspect');
     const first = app.get(host, '/', JSON_ONLY);
     await eventually(() => app.engine.calls.inspect > 0, { what: 'the engine is asked' });
-    const squatter = createServer((_req, res) => { dials += 1; res.end('another preview'); });
-    squatter.listen(target?.port, '127.0.0.1');
-    await once(squatter, 'listening');
-    void opened.then(answer);
+    await using _squatter = await listen((_req, res) => { dials += 1; res.end('another preview'); }, target?.port);
     const others = Promise.all(['GET', 'POST', 'GET'].map((method) => app.get(host, '/', { method, ...JSON_ONLY, ...(method === 'POST' ? { body: 'kept' } : {}) })));
-    open();
+    // Whatever came before this is read by now.
+    await app.control('/healthz');
+    answer();
     expect((await first).status).toBe(200);
     expect((await others).map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(dials).toBe(0);
-    squatter.closeAllConnections();
-    squatter.close();
   });
 });

@@ -1,3 +1,4 @@
+import { parseProjectName } from '../../src/domain/ids.js';
 import { startLoop } from '../../src/kernel/loop.js';
 import { createLoopBook } from '../../src/kernel/loop-book.js';
 import { createFakeClock } from '../support/fake-clock.js';
@@ -14,9 +15,9 @@ describe('the book of loops', () => {
       await clock.sleep(200);
       if (passes === 2) throw new Error('no git');
     };
-    const loop = startLoop(1_000, step, { clock, log: createQuietLog(), noted: { book, name: 'fetch shop' } });
+    const loop = startLoop(1_000, step, { clock, log: createQuietLog(), noted: { book, name: 'fetch', project: parseProjectName('shop') } });
     await clock.advance(100);
-    expect(book.list()).toEqual([{ name: 'fetch shop', periodMs: 1_000, passes: 0, failures: 0, lastAt: begin, lastMs: null, underWay: true, lastError: null }]);
+    expect(book.list()).toEqual([{ name: 'fetch', project: 'shop', periodMs: 1_000, passes: 0, failures: 0, lastAt: begin, lastMs: null, underWay: true, lastError: null }]);
     await clock.advance(200);
     expect(book.list()[0]).toMatchObject({ passes: 1, lastMs: 200, underWay: false, lastError: null });
     await clock.advance(2_500);
@@ -31,7 +32,7 @@ describe('the book of loops', () => {
     const log = createQuietLog();
     const loops = ['b', 'a', 'a'].map((name) => startLoop(1_000, async (signal) => { await clock.sleep(60_000, signal); throw new Error('ended'); }, { clock, log, noted: { book, name } }));
     await clock.advance(100);
-    expect(book.list().map(({ name }) => name)).toEqual(['a', 'a', 'b']);
+    expect(book.list().map(({ name, project }) => [name, project])).toEqual([['a', null], ['a', null], ['b', null]]);
     await Promise.all(loops.map((loop) => loop.stop()));
     expect([book.list(), log.recent()]).toEqual([[], []]);
   });

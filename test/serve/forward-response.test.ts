@@ -65,7 +65,8 @@ describe('what an application answers', () => {
     ['the connection is reset before its end', 'HTTP/1.1 200 OK\r\n\r\n0123456789', (socket: Socket) => socket.resetAndDestroy()],
   ])('G7: aborts the client when %s', async (_, answer, breakOff) => {
     await using upstream = await startAnsweringUpstream(answer);
-    await using front = await startFront({ to: upstream.port });
+    // A client that had to wait for this would never get there.
+    await using front = await startFront({ to: upstream.port, timeouts: { idleMs: 600_000 } });
     using client = await connectRaw(front.port);
     client.send(KEPT);
     await client.until('0123456789');

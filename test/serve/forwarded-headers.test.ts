@@ -95,10 +95,10 @@ describe('G15: what a proxy of ours says', () => {
 
 describe('G15: the scheme', () => {
   it.each([
-    ['of the configured URL, whatever a stranger says', {}, 'http', true],
-    ['of a trusted proxy', { trustedProxies: '127.0.0.1' }, 'http', false],
-    ['of a trusted proxy that says so', { trustedProxies: '127.0.0.1' }, 'https', true],
-  ])('decides whether a browser is given a session: that %s', async (_whose, settings, proto, isGiven) => {
+    ['of the configured URL, whatever a stranger says', { settings: {}, proto: 'http', isGiven: true }],
+    ['of a trusted proxy', { settings: { trustedProxies: '127.0.0.1' }, proto: 'http', isGiven: false }],
+    ['of a trusted proxy that says so', { settings: { trustedProxies: '127.0.0.1' }, proto: 'https', isGiven: true }],
+  ])('decides whether a browser is given a session: that %s', async (_whose, { settings, proto, isGiven }) => {
     const port = String(await freePort());
     await using raw = await startRawApp(() => OK, { settings: { url: `https://localhost:${port}`, port, ...settings } });
     const answer = await raw.app.get('localhost', `/confirm?action=reset&hash=${raw.app.repository.head('main')}`, { headers: { ...NAVIGATION, 'x-forwarded-proto': proto } });

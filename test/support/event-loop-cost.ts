@@ -11,7 +11,7 @@ export interface Cost {
 const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1_000;
 
 /** Sends a request again and again, each on a connection of its own and only once the one before is answered. */
-export async function costOf(port: number, bytes: string, rounds = 21): Promise<Cost> {
+export async function costOf(port: number, bytes: string, rounds = 11): Promise<Cost> {
   const costs: number[] = [];
   let answer = '';
   for (let round = 0; round < rounds; round += 1) {

@@ -37,6 +37,8 @@ export interface FakePullDeps {
 const PULLED = 'slipway.pulled';
 const sha256 = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`;
 
+const withoutOurs = (labels: FakePull['labels'] = {}) => Object.fromEntries(Object.entries(labels).filter(([name]) => !name.startsWith('slipway.')));
+
 /** The pull verb of the fake engine. */
 export function createFakePull({ registry, now, images, store, tag, abortable }: FakePullDeps): ContainerEngine['pull'] {
   const adopt = ({ project, key, build, reference }: PullRequest, found: FakePull): ImageId => {
@@ -44,7 +46,7 @@ export function createFakePull({ registry, now, images, store, tag, abortable }:
     const known = [...images()].find((image) => image.project === project && image.key === key && image.labels[PULLED] === raw);
     return known?.id ?? store({
       id: sha256(`pulled by ${build}`) as ImageId, project, key, build, tags: [], bytes: 1024, createdAt: now(), exposedPorts: found.exposedPorts ?? [],
-      labels: { ...found.labels, [PULLED]: raw }, inRegistry: false, program: found.program ?? {},
+      labels: { ...withoutOurs(found.labels), [PULLED]: raw }, inRegistry: false, program: found.program ?? {},
     });
   };
   return async (request, signal) => {

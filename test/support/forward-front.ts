@@ -34,6 +34,7 @@ export interface FrontOptions {
   readonly to: number | ((req: IncomingMessage) => ForwardTo);
   readonly timeouts?: Partial<ForwardTimeouts>;
   readonly trusted?: boolean;
+  readonly previewHost?: string;
   readonly token?: string;
   readonly forwarded?: Partial<ForwardTo['forwarded']>;
 }
@@ -47,7 +48,7 @@ export function forwardTo(port: number, more: Partial<ForwardTo> = {}): ForwardT
   };
 }
 
-export async function startFront({ to, timeouts = {}, trusted = false, token, forwarded }: FrontOptions): Promise<Front> {
+export async function startFront({ to, timeouts = {}, trusted = false, previewHost = PREVIEW_HOST, token, forwarded }: FrontOptions): Promise<Front> {
   const failures: ErrorCode[] = [];
   const forward = createForward({
     log: silent,
@@ -60,7 +61,7 @@ export async function startFront({ to, timeouts = {}, trusted = false, token, fo
     },
   });
   const base = (req: IncomingMessage) => (typeof to === 'number' ? forwardTo(to) : to(req));
-  const where = (req: IncomingMessage) => { const found = base(req); return { ...found, trusted, forwarded: { ...found.forwarded, ...forwarded } }; };
+  const where = (req: IncomingMessage) => { const found = base(req); return { ...found, trusted, previewHost, forwarded: { ...found.forwarded, ...forwarded } }; };
   let open = 0;
   let waiting: (() => void)[] = [];
   const count = (exchange: Promise<void>) => {

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { OK, endOfRequest } from './forward-front.js';
 import { connectRaw, roundTrip, startRawUpstream, type RawClient, type RawUpstream } from './raw-http.js';
-import { startTestApp, type TestApp, type TestAppOptions } from './test-app.js';
+import { echo, startTestApp, type TestApp, type TestAppOptions } from './test-app.js';
 
-/** The whole server in front of a TCP server whose every byte the test decides on; the preview of `main` runs. */
+/** The whole server in front of a TCP server whose every byte the test decides on. It is the preview of `main`, which runs. */
 export interface RawApp extends AsyncDisposable {
   readonly app: TestApp;
   readonly upstream: RawUpstream;
@@ -32,7 +32,7 @@ export async function startRawApp(reply: Reply = () => OK, options: TestAppOptio
       if (answer !== undefined) socket.write(answer, 'latin1');
     }
   });
-  const app = await startTestApp({ program: () => ({ at: upstream.port }), ...options });
+  const app: TestApp = await startTestApp({ program: (spec) => (spec.commit === app.repository.head('main') ? { at: upstream.port } : { serve: echo(spec) }), ...options });
   if (options.opened !== false) await app.open('branch=main');
   const host = app.commitHost(app.repository.head('main'));
   return {

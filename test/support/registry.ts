@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
 import { pack } from 'tar-stream';
@@ -81,7 +82,7 @@ export async function pushImage(docker: Docker, reference: string, { labels = {}
   const changes = [
     'CMD ["/content"]', ...Object.entries(labels).map(([name, value]) => `LABEL ${JSON.stringify(name)}=${JSON.stringify(value)}`), ...exposedPorts.map((port) => `EXPOSE ${port}`),
   ].join('\n');
-  await readAll(await docker.importImage(tar as unknown as NodeJS.ReadableStream, { repo, tag, changes }));
+  await readAll(await docker.importImage(Readable.from(tar), { repo, tag, changes }));
   return pushTagged(docker, reference);
 }
 

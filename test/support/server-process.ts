@@ -30,6 +30,7 @@ export type Ask = Pick<RequestOptions, 'method' | 'signal'> & { readonly headers
 export interface ServerProcess extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
+  readonly pid: number;
   readonly stateDir: string;
   /** The id in the label of everything that this server makes. */
   readonly instance: string;
@@ -94,6 +95,7 @@ export async function startServer({ repository, config, args = [], env = {} }: S
   return {
     get port() { return running.port; },
     get url() { return running.url; },
+    get pid() { return running.pid; },
     stateDir, instance, label, open, get,
     visit: (host, path) => get(host, path, { headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate' } }),
     status: async (query) => JSON.parse((await get('localhost', `/api/status?${query}`)).text) as StatusAnswer,
@@ -149,7 +151,7 @@ async function launchServer(args: readonly string[], env: Readonly<Record<string
   clearTimeout(late);
   if (url === undefined) throw new Error(`The server ended instead of listening:\n${output().stdout}${output().stderr}`);
   return {
-    url, port: Number(new URL(url).port), output,
+    url, port: Number(new URL(url).port), pid: child.pid ?? 0, output,
     kill: async (signal: NodeJS.Signals) => {
       child.kill(signal);
       return ended(program);

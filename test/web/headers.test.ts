@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(async () => { await app[Symbol.asyncDispose](); });
 
 const paths = () => [
-  '/', '/?q=ma&page=1', '/status', '/status?branch=main', '/log', '/log?format=json', `/builds/${build}`, '/previews/branch-main', `/previews/hash-${app.repository.head()}`, '/api/status?branch=main', '/api/builds', `/api/builds/${build}`,
+  '/', '/?q=ma&page=1', '/status', '/status?branch=main', '/log', '/log?format=json', '/localimages', '/debug', '/debug?format=json', '/api/images', `/builds/${build}`, '/previews/branch-main', `/previews/hash-${app.repository.head()}`, '/api/status?branch=main', '/api/builds', `/api/builds/${build}`,
   `/api/builds/${build}/log`, `/api/previews/hash-${app.repository.head()}/log`, '/api/queue-size', '/healthz', '/readyz', '/nothing', '/builds/b_x', '/?branch=nothing-like-it', '/assets/slipway.css',
 ];
 

@@ -30,6 +30,18 @@ describe('the deletion of an image while others want it', () => {
     expect(app.engine.calls.stop).toBe(1);
   });
 
+  it('D9b: who comes while its container ends is served by the next image, which is built and started once', async () => {
+    let starts = 0;
+    await using app = await startTestApp({ settings: { 'run.stopTimeout': '1s' }, program: (spec) => ({ serve: echo(spec), deaf: (starts += 1) === 1 }) });
+    await app.open('branch=main');
+    const { id } = await onlyImage(app);
+    const deletion = deleteImage(app, id);
+    await eventually(() => app.engine.calls.stop === 1, { what: 'the container is told to end' });
+    const visit = await previewOf(app);
+    expect([visit.status, visit.json().image === id, (await deletion).status]).toEqual([200, false, 200]);
+    expect([starts, app.engine.calls.build]).toEqual([2, 2]);
+  });
+
   it('D9b: visitors and deletions in any order leave a preview that works', async () => {
     await using app = await startTestApp();
     for (let round = 0; round < 8; round += 1) {

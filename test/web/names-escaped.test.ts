@@ -8,18 +8,10 @@ import { createTestFolder, type TestRepository } from '../support/git.js';
 import { dangersOf, elementsOf } from '../support/html.js';
 import { connectRaw } from '../support/raw-http.js';
 import { openEvents } from '../support/sse.js';
-import { echo, NAVIGATION, startTestApp, type TestAnswer, type TestApp } from '../support/test-app.js';
+import { echo, NAVIGATION, startTestApp, type TestApp } from '../support/test-app.js';
+import { ASKED, AUTHOR, BRANCHES, checkAnswer, LINE, RAW, SUBJECT } from './escaped-samples.js';
 
-/** Breaks out of content, of a title, of a script and of attributes in either quote. */
-const SUBJECT = '</title></script></pre>--><script>alert(1)</script><img src=x onerror=alert(2)>"onmouseover="alert(3)" \'onfocus=\'alert(4)\' <a href=javascript:alert(5)>';
-/** Git takes angle brackets out of a name. */
-const AUTHOR = 'Ada "onmouseover="alert(6)" \'onfocus=\'alert(7)\' &lt;script&gt;';
-const LINE = `output ${SUBJECT}`;
-const BRANCHES = ['a<script>alert(1)</script>', '<img/src=x/onerror=alert(2)>', 'a"onmouseover="alert(3)"', 'a\'onfocus=\'alert(4)\'', '</title><script>alert(5)</script>', '<svg/onload=alert(6)>', 'a&lt;script&gt;'];
 const [RUNS = '', FAILS = '', CRASHES = '', WAITS = ''] = BRANCHES;
-/** As a path, a parameter, a form's field or a header has it. */
-const ASKED = '<img src=x onerror=alert(9)>"\'</title><script>alert(9)</script>';
-const RAW = /<script>alert|<img src=x|<img\/src|<svg\/|<a href=javascript|"onmouseover="|'onfocus='|onerror=alert\(\d\)>/;
 
 let app: TestApp;
 const folder = createTestFolder();
@@ -58,23 +50,6 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-/** Nothing of a stranger's text is markup: neither by its bytes nor in the eyes of a browser. */
-function check(path: string, { headers, text, status }: Pick<TestAnswer, 'headers' | 'text' | 'status'>): void {
-  expect([path, status === 500]).toEqual([path, false]);
-  expect(JSON.stringify(headers)).not.toMatch(RAW);
-  const type = headers['content-type'] ?? '';
-  if (!type.startsWith('text/html')) {
-    // Programs get text as it is, and no browser may take it for a page.
-    expect([path, type]).toEqual([path, expect.stringMatching(/^$|^(?:application\/json|text\/plain|text\/event-stream|text\/css|text\/javascript|image\/svg\+xml)(?:;|$)/i)]);
-    expect([path, headers['x-content-type-options']]).toEqual([path, 'nosniff']);
-    return;
-  }
-  expect([path, RAW.exec(text)?.[0]]).toEqual([path, undefined]);
-  expect([path, dangersOf(text)]).toEqual([path, []]);
-  for (const { name, text: inner } of elementsOf(text)) if (name !== 'title') expect([path, name, inner.includes('alert(')]).toEqual([path, name, false]);
-  expect([path, headers['content-security-policy']?.toString().includes('default-src \'none\'')]).toEqual([path, true]);
-}
-
 interface ListedBuild { readonly id: string; readonly commit: string }
 async function builds(): Promise<readonly ListedBuild[]> {
   return JSON.parse((await app.control('/api/builds')).text) as ListedBuild[];
@@ -112,15 +87,15 @@ describe('A4: the words of strangers are text', () => {
     const parameters = route === '/api/wait' ? ['branch', 'hash'] : [...controlParameters(), ASKED];
     const asked = [...urls, ...parameters.flatMap((name) => [ASKED, RUNS].map((value) => `${urls[0] ?? ''}?${encodeURIComponent(name)}=${encodeURIComponent(value)}`))];
     const answers = await Promise.all(asked.map((url) => app.control(url, { headers: NAVIGATION })));
-    for (const [index, answer] of answers.entries()) check(asked[index] ?? '', answer);
-    check(`POST ${route}`, await app.control(`${urls[0] ?? ''}?${encodeURIComponent(ASKED)}`, { method: 'POST', headers: NAVIGATION }));
+    for (const [index, answer] of answers.entries()) checkAnswer(asked[index] ?? '', answer);
+    checkAnswer(`POST ${route}`, await app.control(`${urls[0] ?? ''}?${encodeURIComponent(ASKED)}`, { method: 'POST', headers: NAVIGATION }));
   }, 60_000);
 
   it.each(GET.filter((path) => path.endsWith('/events')))('GET %s is a stream that no browser takes for a page', async (route) => {
     for (const url of await urlsOf(route)) {
       using viewer = await openEvents(app, { host: 'localhost', path: url, headers: NAVIGATION });
-      if (viewer.status === 200) check(url, { status: 200, headers: viewer.headers, text: '' });
-      else check(url, await app.control(url, { headers: NAVIGATION }));
+      if (viewer.status === 200) checkAnswer(url, { status: 200, headers: viewer.headers, text: '' });
+      else checkAnswer(url, await app.control(url, { headers: NAVIGATION }));
     }
   });
 
@@ -130,17 +105,17 @@ describe('A4: the words of strangers are text', () => {
     const body = new URLSearchParams(['hash', 'build', 'preview', 'image', 'token', ASKED].map((name): [string, string] => [name, ASKED])).toString();
     for (const url of (await urlsOf(route)).filter((each) => !each.includes(waited))) {
       for (const more of [{}, { authorization: `Bearer ${app.token}` }]) {
-        check(`${method} ${url}`, await app.control(url, { method, body, headers: { ...NAVIGATION, ...more, 'content-type': 'application/x-www-form-urlencoded' } }));
+        checkAnswer(`${method} ${url}`, await app.control(url, { method, body, headers: { ...NAVIGATION, ...more, 'content-type': 'application/x-www-form-urlencoded' } }));
       }
     }
   });
 
   it('what nobody has: paths, hosts, raw bytes', async () => {
     for (const path of [`/${encodeURIComponent(ASKED)}`, '/<script>alert(1)</script>', '/%3Cscript%3Ealert(1)%3C/script%3E', '/%', `/assets/${encodeURIComponent(ASKED)}`, '/"onmouseover="alert(3)"']) {
-      check(path, await app.control(path, { headers: NAVIGATION }));
-      check(`not found ${path}`, await app.get('nothing.localhost', path, { headers: NAVIGATION }));
+      checkAnswer(path, await app.control(path, { headers: NAVIGATION }));
+      checkAnswer(`not found ${path}`, await app.get('nothing.localhost', path, { headers: NAVIGATION }));
     }
-    for (const label of ['container-nothing', 'run-nothing', 'branch-nothing', 'hash-0123456']) check(label, await app.get(`${label}.localhost`, '/', { headers: NAVIGATION }));
+    for (const label of ['container-nothing', 'run-nothing', 'branch-nothing', 'hash-0123456']) checkAnswer(label, await app.get(`${label}.localhost`, '/', { headers: NAVIGATION }));
     using client = await connectRaw(app.port);
     client.send(`GET /<script>alert(1)</script> HTTP/1.1\r\nHost: <script>alert(1)</script>.localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n`);
     await client.closed;
@@ -151,9 +126,9 @@ describe('A4: the words of strangers are text', () => {
   it('what a preview’s own host says while it waits, and why it does not run', async () => {
     const pages = await Promise.all([WAITS, FAILS, CRASHES].map((branch) => app.get(hostOf(branch), '/', { headers: NAVIGATION })));
     expect(pages.map(({ status }) => status)).toEqual([503, 424, 502]);
-    for (const [index, page] of pages.entries()) check(hostOf(BRANCHES[index] ?? ''), page);
+    for (const [index, page] of pages.entries()) checkAnswer(hostOf(BRANCHES[index] ?? ''), page);
     for (const page of pages) expect(page.text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
-    check('state', await app.get(hostOf(WAITS), '/__slipway/state'));
+    checkAnswer('state', await app.get(hostOf(WAITS), '/__slipway/state'));
   });
 
   it('and they are there to be read, in content and in titles', async () => {
