@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { bodyOf, headerOf, startRawApp, statusOf, type RawApp } from '../support/raw-app.js';
 import { untilTrue } from '../support/forward-front.js';
+import { bodyOf, headerOf, startRawApp, statusOf, type RawApp } from '../support/raw-app.js';
 
 let raw: RawApp;
-beforeAll(async () => { raw = await startRawApp((request, socket) => { if (!request.includes('/slow')) return undefined; socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'); return undefined; }); });
+beforeAll(async () => { raw = await startRawApp((request) => (request.includes('/slow') ? 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf' : undefined)); });
 afterAll(async () => { await raw[Symbol.asyncDispose](); });
 
 /** A complete request for the preview, with these lines and this body. */
@@ -96,7 +96,7 @@ describe('G36: what is not HTTP', () => {
       for (const answer of await Promise.all(Array.from({ length: 100 }, one))) expect([400, NaN]).toContain(statusOf(answer));
     }
     expect((await raw.app.control('/healthz')).status).toBe(200);
-  });
+  }, 120_000);
 
   it('does not end up in an answer that has begun', async () => {
     using client = await raw.connect();

@@ -31,7 +31,7 @@ describe('reset without a confirmed form or the token', () => {
     const program = await app.control('/?branch=main&reset=1');
     expect([program.status, program.json().error]).toEqual([401, 'missing_token']);
     const browser = await app.control('/?branch=main&reset=1', { headers: NAVIGATION });
-    expect([browser.status, browser.headers.location]).toEqual([303, confirmPath()]);
+    expect([browser.status, browser.headers.location]).toEqual([303, `http://localhost:${app.port}${confirmPath()}`]);
     expect(browser.headers['set-cookie']).toBeUndefined();
     expect(changes()).toEqual(before);
   });
