@@ -53,13 +53,17 @@ export function createEvents({ client, instance, networks, deadlines, clock, log
       for await (const line of linesOf(stream)) {
         const { events, at } = read(line);
         if (at !== undefined) since.at = at - OVERLAP_SECONDS;
-        for (const event of events) if (event.kind === 'network-removed') networks.forget(event.project);
-        yield* events;
+        for (const event of events) yield noted(event);
       }
     } finally {
       stream.destroy();
     }
   }
+
+  const noted = (event: EngineEvent): EngineEvent => {
+    if (event.kind === 'network-removed') networks.forget(event.project);
+    return event;
+  };
 
   return {
     watch: async function* (signal) {
