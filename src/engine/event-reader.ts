@@ -27,8 +27,8 @@ interface RawEvent {
   readonly at: number;
 }
 
-/** Signals by which a container is told to end; a reload by SIGHUP is none of them. */
-const ENDING = new Set(['2', '3', '9', '15', 'SIGINT', 'SIGQUIT', 'SIGKILL', 'SIGTERM']);
+/** Signals by which a container is told to end; many programs take others for something else, such as a reload. */
+const ENDING = new Set(['2', '9', '15', 'SIGINT', 'SIGKILL', 'SIGTERM']);
 const MOST_KILLED = 1_000;
 const UNREAD: ReadEvent = { events: [{ kind: 'gap' }], at: undefined };
 

@@ -43,16 +43,17 @@ export function createEvents({ client, instance, networks, deadlines, clock, log
     error: () => new AppError('engine_timeout', `The container engine did not begin to tell its events within ${deadlines.read / 1000} s.`),
   });
 
-  async function* follow(since: { at: number | undefined }, signal: AbortSignal): AsyncGenerator<EngineEvent> {
-    const stream = await open(since.at, signal);
+  async function* follow(watching: Watching, signal: AbortSignal): AsyncGenerator<EngineEvent> {
+    const stream = await open(watching.since, signal);
     try {
-      since.at ??= secondsOf(stream.headers.date);
-      log.debug('engine events heard');
+      watching.since ??= secondsOf(stream.headers.date);
+      if (watching.isBroken) log.info('engine events heard again');
+      watching.isBroken = false;
       yield { kind: 'gap' };
       const read = createEventReader(instance);
       for await (const line of linesOf(stream)) {
         const { events, at } = read(line);
-        if (at !== undefined) since.at = at - OVERLAP_SECONDS;
+        if (at !== undefined) watching.since = at - OVERLAP_SECONDS;
         for (const event of events) yield noted(event);
       }
     } finally {
@@ -65,23 +66,37 @@ export function createEvents({ client, instance, networks, deadlines, clock, log
     return event;
   };
 
+  /** Said once for each break, however long it lasts. */
+  const noteBreak = (watching: Watching, reason: string) => {
+    if (!watching.isBroken) log.warn('engine events not heard', { reason });
+    watching.isBroken = true;
+  };
+
   return {
     watch: async function* (signal) {
-      const since: { at: number | undefined } = { at: undefined };
+      const watching: Watching = { since: undefined, isBroken: false };
       for (let pauseMs = FIRST_PAUSE_MS; !isAborted(signal); pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)) {
         const begunAt = clock.monotonic();
+        let reason = 'the stream ended';
         try {
-          yield* follow(since, signal);
+          yield* follow(watching, signal);
         } catch (error) {
-          if (!isAborted(signal)) log.debug('engine events not heard', { reason: client.failure(error, 'tell its events').message });
+          reason = client.failure(error, 'tell its events').message;
         }
         if (isAborted(signal)) return;
+        noteBreak(watching, reason);
         if (clock.monotonic() - begunAt >= STEADY_MS) pauseMs = FIRST_PAUSE_MS;
         // Many servers of one engine must not come back all at once.
         await clock.sleep(pauseMs * (0.5 + Math.random() / 2), signal);
       }
     },
   };
+}
+
+interface Watching {
+  /** From when on the engine is asked, in seconds of its own clock. */
+  since: number | undefined;
+  isBroken: boolean;
 }
 
 /** Asked through a function, since the compiler takes a signal for settled once it was looked at. */

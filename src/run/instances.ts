@@ -150,6 +150,10 @@ export function createInstances(deps: InstancesDeps): Instances {
     return instance;
   };
 
+  /** Somebody removed the image just before the start: the next visit builds it, and is not held to this failure (faults K20). */
+  const isWithoutImage = async ({ code }: AppError, { image }: Release) =>
+    code === 'start_failed' && await deps.engine.image(image).catch(() => undefined) === undefined;
+
   const start = async (entry: Entry, placement: Placement): Promise<RunningInstance> => {
     const { release } = entry;
     const name = nameOf(release);
@@ -163,7 +167,7 @@ export function createInstances(deps: InstancesDeps): Instances {
       return serve(entry, { release, container: id, target, since: clock.now() });
     } catch (thrown) {
       const error = toAppError(thrown);
-      if (STICKY.has(error.code)) budget.failed(name, error);
+      if (STICKY.has(error.code) && !await isWithoutImage(error, release)) budget.failed(name, error);
       logOf(release).warn('instance not started', { code: error.code, reason: error.message, ...(error.code === 'internal' ? { error } : {}) });
       forget(entry, error);
       throw error;

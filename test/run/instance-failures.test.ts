@@ -59,6 +59,22 @@ describe('an application that ends while it starts', () => {
   });
 });
 
+describe('K20: an image that is removed while its container starts', () => {
+  it('fails that start and no other: with the image there again, the next one may try at once', async () => {
+    await using house = await startInstances();
+    const release = house.release();
+    const starting = house.engine.hold('start');
+    const wanted = house.instances.ensure(release, PLACEMENT);
+    wanted.catch(() => undefined);
+    await until(() => house.engine.calls.start === 1, 'it starts');
+    await house.engine.removeImage(house.image);
+    starting();
+    await expect(wanted).rejects.toMatchObject({ code: 'start_failed' });
+    house.engine.addImage({ id: house.image, project: release.project, key: release.key });
+    await expect(house.instances.ensure(release, PLACEMENT)).resolves.toMatchObject({ release: { number: 1 } });
+  });
+});
+
 describe('an application that never gets ready', () => {
   const cases: [string, readonly ListeningPort[] | undefined, string][] = [
     ['nothing listens', [], 'Nothing listened on port 3000 within 5 s.'],
