@@ -72,7 +72,7 @@ function projectsOf({ repository, file, asked }: ProjectPlaces, settings: Settin
 function notesOf(file: ConfigFile | undefined, originOf: (keys: readonly string[]) => string): string[] {
   if (!file) return [];
   const idle = [...listSettings(), ...listFileSettings()].filter(({ later }) => later).map(({ name }) => name.split('.'));
-  const names = Object.keys((file.tree.projects ?? {}) as Record<string, unknown>);
+  const names = Object.keys((file.tree.projects ?? {}));
   const paths = idle.flatMap((keys) => (keys[1] === 'NAME' ? names.map((name) => ['projects', name, ...keys.slice(2)]) : [keys]));
   return paths.filter((keys) => isGiven(file.tree, keys)).map((keys) => `${originOf(keys)} is read, but does nothing in this version`);
 }

@@ -42,7 +42,7 @@ function leavesOf(shape: Readonly<Record<string, z.ZodType>>, prefix: string): L
 
 function groupOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
   const inner = schema instanceof z.ZodPrefault ? schema.def.innerType : undefined;
-  return inner instanceof z.ZodObject ? inner.shape as Record<string, z.ZodType> : undefined;
+  return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
 function initialOf(schema: z.ZodType): string {

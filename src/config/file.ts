@@ -54,7 +54,7 @@ function toTree(document: Document, faults: string[], path: string): unknown {
 
 function offsetOf(contents: Document['contents'], keys: readonly PropertyKey[]): number {
   let node: unknown = contents;
-  let offset = (contents as Node | null)?.range?.[0] ?? 0;
+  let offset = (contents)?.range?.[0] ?? 0;
   for (const key of keys) {
     const next = stepInto(node, key);
     if (!next) break;

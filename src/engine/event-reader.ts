@@ -1,4 +1,5 @@
-import type { ContainerId, ImageId, InstanceId } from '../domain/ids.js';
+import { parseImageId } from '../domain/ids.js';
+import type { ContainerId, InstanceId } from '../domain/ids.js';
 import { LABEL } from './labels.js';
 import { readNetworkName } from './network.js';
 import type { EngineEvent } from './port.js';
@@ -63,7 +64,7 @@ export function createEventReader(instance: InstanceId): EventReader {
     switch (raw.type) {
       case 'container': return ofContainer(raw);
       case 'network': return ofNetwork(raw);
-      case 'image': return [{ kind: 'image-removed', image: raw.id as ImageId }];
+      case 'image': return [{ kind: 'image-removed', image: parseImageId(raw.id) }];
       default: return [];
     }
   };

@@ -62,6 +62,7 @@ describe('an event of the engine', () => {
   it.each([
     ['half a line', line('container die', ours).slice(0, 90)], ['no JSON', 'Internal Server Error'], ['null', 'null'], ['a number', '7'], ['a list', '[]'],
     ['an empty object', '{}'], ['no time', '{"Type":"container","Action":"die","Actor":{}}'],
+    ['an image that is named otherwise', line('image delete', {}, 'shop:latest')], ['an image without a name', line('image delete', {}, '')],
     ['a name that is none', line('network destroy', { name: 7 })], ['a project that is none', line('network destroy', { name: `${OURS}/../..` })],
   ])('%s cannot be read: it is a gap, and ends nothing', (_what, text) => {
     expect(createEventReader(instance)(text)).toEqual({ events: [{ kind: 'gap' }], at: undefined });
