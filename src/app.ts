@@ -59,11 +59,11 @@ import { createReleaseStore } from './state/releases.js';
 import { createRouteStore } from './state/routes.js';
 import { createSessionRecords, MOST_SESSIONS } from './state/sessions.js';
 import { createSourceKeyStore } from './state/source-keys.js';
-import { createReadChoice } from './web/choice.js';
+import { createChooser, createReadChoice } from './web/choice.js';
 import { createDoor } from './web/door.js';
 import { prefixTemplates } from './web/prefix.js';
 import { createSession } from './web/session.js';
-import { createWeb } from './web/web.js';
+import { createWeb, type WebOptions } from './web/web.js';
 
 export interface AppDeps {
   readonly config: Config;
@@ -128,7 +128,7 @@ export function createApp(deps: AppDeps): App {
   const idle = createIdle({ instances, traffic: routing, clock, log, loops, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])) });
 
   const findPreview = createFindPreview({ sources, ...stores });
-  const findProject = createFindProject({ projects, sources, ...stores });
+  const findProject = createFindProject({ projects, sources, ...stores, clock });
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });
   const openPreview = createOpenPreview({ findImage, engine, ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
@@ -167,14 +167,17 @@ export function createApp(deps: AppDeps): App {
   });
   const door = createDoor({ token: identity.token, urls });
   const session = createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure });
-  const web = createWeb({
+  const webDeps: WebOptions = {
     projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
     listImages, removeImage, deleteImagePreview, readServerFacts, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
     session,
-  });
+  };
+  const web = createWeb(webDeps);
+  const chooser = createChooser(webDeps);
+  const shared = isShared ? createSharedHost({ hosts, readChoice: createReadChoice(session) }) : undefined;
   const server = createServer({
-    listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, callers, checks, control: web,
-    shared: isShared ? createSharedHost({ hosts, readChoice: createReadChoice(session) }) : undefined,
+    listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, callers, checks, shared,
+    control: (req, res) => { (shared?.chooses(req) ? chooser : web)(req, res); },
     isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: hostInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS,
   });
   const housekeeping = createHousekeeping({ projects, ...stores, adoptRunning, builds, findImage, instances, routing, forward, clock, log, loops });

@@ -46,7 +46,7 @@ export function loadConfig(repository: string | undefined, flags: Flags, env: En
   // With its defaults, so that the faults of the projects are told as well.
   const settings = parsed.success ? parsed.data : SERVER.parse({});
   const projects = projectsOf({ repository, file, asked: path !== undefined }, settings, faults);
-  if (parsed.success) faults.push(...doorFaults(settings), ...hostFaults(settings, projects));
+  if (parsed.success) faults.push(...doorFaults(settings), ...hostFaults(settings, projects, given.originOf));
   if (faults.length > 0) throw new ConfigFaults(faults);
   return {
     settings, projects, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],

@@ -56,8 +56,11 @@ function createCommand(): Command {
   const program = new Command('slipway').description('Every commit of a Docker-based web application, one URL away');
   const command = withSettings(program.command('serve [repository]').description('Serve previews of a repository (a path or a URL), or of the projects of a configuration file'));
   command.action(async (repository: string | undefined, options: Options) => { await serve(loadConfig(repository, flagsOf(options))); });
-  const config = withSettings(program.command('config').description('Show or check the configuration')).option('--defaults', 'print a configuration file with every default');
-  config.action((options: Options & { defaults?: boolean }) => { process.stdout.write(options.defaults === true ? renderDefaults() : checked(loadConfig(undefined, flagsOf(options)))); });
+  const config = withSettings(program.command('config [file]').description('Check the configuration, or show all of it')).option('--defaults', 'print a configuration file with every default');
+  config.action((file: string | undefined, options: Options & { defaults?: boolean }) => {
+    const flags = flagsOf(options);
+    process.stdout.write(options.defaults === true ? renderDefaults() : checked(loadConfig(undefined, { ...flags, config: file ?? flags.config })));
+  });
   return program;
 }
 

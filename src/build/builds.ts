@@ -37,6 +37,8 @@ export interface Builds extends Part {
   begin(wanted: BuildWanted, options?: EnsureOptions): Promise<BegunBuild>;
   /** Takes up a build that a stopped server left behind; what was interrupted twice fails. */
   resume(build: Build, openContext: OpenContext): Promise<void>;
+  /** Ends a build that a stopped server left behind and that may not go on, for that reason. */
+  giveUp(build: Build, reason: AppError): Promise<void>;
   /** Ends a waiting or running build. @throws AppError `unknown_build`, `build_not_active` */
   cancel(id: BuildId): Promise<void>;
   /** Runs work while nobody finds the key's image or begins its build: who wants it meanwhile waits. */
@@ -65,7 +67,7 @@ interface ActiveBuild {
 const MAX_ATTEMPTS = 2;
 /** A registry may have the image, or answer, a moment later; whoever reloads all the time is still not a reason to ask it all the time. */
 const PULL_FAILURE_HOLDS_MS = 10_000;
-const ENDED_BY_US: ReadonlySet<string> = new Set(['build_cancelled', 'build_replaced']);
+const ENDED_BY_US: ReadonlySet<string> = new Set(['build_cancelled', 'build_replaced', 'project_removed']);
 
 const slotOf = ({ project, key }: Pick<Build, 'project' | 'key'>) => `${project}:${key}`;
 
@@ -159,18 +161,26 @@ export function createBuilds(deps: BuildsDeps): Builds {
     await entry.result.catch(() => undefined);
   };
 
+  /** Ends one that nobody works on, in its log and in its record. */
+  const close = async ({ id }: Build, status: 'interrupted' | 'cancelled' | 'failed', { code, message }: AppError) => {
+    const writer = deps.logs.open(id);
+    writer.write(`${status}: ${message}`);
+    writer.close();
+    await store.change(id, { status, finishedAt: clock.now(), error: { code, message } });
+  };
+
   return {
     begin: (wanted, options = {}) => turns.take(slotOf(wanted), () => admit(wanted, options)),
     resume: async (build, openContext) => {
       if (build.status === 'queued') { enqueue(build, openContext); return; }
-      const message = 'The server stopped while it ran.';
-      const writer = deps.logs.open(build.id);
-      writer.write(`interrupted: ${message}`);
-      writer.close();
-      await store.change(build.id, { status: 'interrupted', finishedAt: clock.now(), error: { code: 'build_interrupted', message } });
+      await close(build, 'interrupted', new AppError('build_interrupted', 'The server stopped while it ran.'));
       if (build.attempt >= MAX_ATTEMPTS) return;
       const { project, commit, key, recipe, noCache, attempt } = build;
       enqueue(await store.add({ project, commit, key, recipe, noCache, trigger: 'resume', attempt: attempt + 1 }), openContext);
+    },
+    giveUp: async (build, reason) => {
+      log.warn('build given up', { build: build.id, code: reason.code, reason: reason.message });
+      await close(build, ENDED_BY_US.has(reason.code) ? 'cancelled' : 'failed', reason);
     },
     cancel: async (id) => {
       const entry = [...active.values()].find(({ build }) => build.id === id);

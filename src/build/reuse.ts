@@ -33,9 +33,15 @@ export function createReuse(deps: ReuseDeps): (wanted: BuildWanted) => Promise<B
     return undefined;
   };
 
-  /** An image of somebody's registry could claim any key: it is not taken for one that was made here. */
-  const labelled = async ({ project, key, recipe }: BuildWanted): Promise<NamedImage | undefined> => {
-    const found = (await engine.images(project)).find((image) => image.key === key && !image.inRegistry && suits(image, recipe));
+  /**
+   * A label says anything its author likes: an image of a registry or a step of a build that failed could claim any key.
+   * The name that we gave the image when its build succeeded is what no Dockerfile can give.
+   */
+  const labelled = async (wanted: BuildWanted): Promise<NamedImage | undefined> => {
+    const { project, key, recipe } = wanted;
+    const names = tagsOf(wanted);
+    const found = (await engine.images(project)).find((image) =>
+      image.key === key && !image.inRegistry && suits(image, recipe) && names.some((name) => image.tags.includes(name)));
     if (found) await images.put(found);
     return found;
   };

@@ -36,7 +36,7 @@ function readText(path: string, faults: string[]): string | undefined {
     faults.push(`${path} is larger than 1 MiB: it cannot be a configuration file`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    faults.push(code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code ?? 'unknown fault'})`);
+    faults.push(code === 'ENOENT' ? `there is no file ${path}` : code === 'EISDIR' ? `${path} is a folder: name the file in it` : `${path} cannot be read (${code ?? 'unknown fault'})`);
   }
   return undefined;
 }

@@ -19,6 +19,7 @@ export function readProjects(file: ConfigFile, settings: Settings, faults: strin
   }
   return Object.entries(projects).flatMap(([name, own]) => {
     const named = { name, keys: ['projects', name], file };
+    if (typeof own === 'string') { faults.push(`${file.placeOf(named.keys)} ${named.keys.join('.')} must hold keys and values; write ${name}: { repository: ${own} }`); return []; }
     const tree: unknown = isTree(own) ? copyTree(own) : own ?? {};
     const parsed = PROJECT.safeParse(tree, { reportInput: true });
     const found = [...(parsed.error?.issues ?? []).flatMap((issue) => describe(issue, named)), ...faultsOf(named, isTree(tree) ? tree : {})];

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseImageReference } from '../domain/image-reference.js';
 import { amount, count, duration, durationOrNever, hostName, insidePath, isAddressRange, listOf, oneOf, port, serverUrl, share, size, switchOf, text, textsByName } from './kinds.js';
 
 /** Names a preview is given by the server itself. */
@@ -10,7 +11,14 @@ const variables = () => textsByName((name) => {
 });
 const buildArguments = () => textsByName((name) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? undefined : `“${name}” is not the name of a build argument`));
 const anyTexts = () => textsByName(() => undefined);
-const isRegistry = (entry: string): boolean => /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?::\d{1,5})?$/.test(entry);
+/** What no image could be named by would never match. */
+const isRegistry = (entry: string): boolean => {
+  try {
+    return parseImageReference(`${entry}/image:tag`).registry === entry;
+  } catch {
+    return false;
+  }
+};
 const isPattern = (entry: string): boolean => entry.trim() !== '';
 
 /** What is read and checked already, so that a file stays as it is, though nothing acts on it in this version. */
@@ -113,7 +121,7 @@ export const PROJECT = z.strictObject({
   }).prefault({}),
   keep: listOf('a branch pattern', isPattern).prefault([]).meta(later('Branches kept built and running')),
   images: z.strictObject({
-    registries: listOf('a registry such as registry.example.com', isRegistry).prefault([]).describe('Registries whose images may run with `?image=`; none by default'),
+    registries: listOf('a registry such as registry.example.com or 127.0.0.1:5000, in lower case', isRegistry).prefault([]).describe('Registries whose images may run with `?image=`; none by default'),
     labels: anyTexts().prefault({}).describe('Labels such an image must carry'),
   }).prefault({}),
   dependsOn: z.array(z.strictObject({ project: text(), range: text(), as: text() })).prefault([]).meta(later('Projects whose images this one is built on')),

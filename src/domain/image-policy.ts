@@ -1,8 +1,11 @@
 import { AppError } from './errors.js';
 import type { ImageReference } from './image-reference.js';
-import type { AllowedImages } from './project.js';
+import type { AllowedImages, Project } from './project.js';
 
 type Labels = Readonly<Record<string, string>>;
+
+/** Whether `?image=` can mean anything at all on a host; `null` is the one of no project, where it may mean any of them. */
+export const letsImagesRun = (project: Pick<Project, 'images'> | null): boolean => project === null || project.images.registries.length > 0;
 
 /** Lets only images of the project's registries through. @throws AppError `image_not_allowed` */
 export function assertRegistry({ registries }: AllowedImages, { registry }: ImageReference): void {

@@ -21,8 +21,9 @@ const PATH = /^[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_{1
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 /** What is left of a DNS label of 63 for words after `container-` and before `-` and six digits. */
-const SLUG_MAX = 46;
-const SUFFIX_LENGTH = 6;
+const SLUG_MAX = 40;
+/** Enough that nobody finds a second reference with the same name: whoever opens one keeps its host. */
+const SUFFIX_LENGTH = 12;
 
 /**
  * Reads an image as a person types it: the registry's host, with its port if it has one, the name, and a tag or a digest.
@@ -62,7 +63,7 @@ function split(rest: string): { readonly name: string; readonly mark: ':' | '@' 
 export const keyOfReference = ({ text }: ImageReference): BuildKey => digestOf(`image\n${text}`) as BuildKey;
 
 /**
- * What stands behind `container-` in the host of an image's preview: readable words and six hexadecimal digits of the
+ * What stands behind `container-` in the host of an image's preview: readable words and twelve hexadecimal digits of the
  * SHA-256 of reference and environment. The routes table leads back.
  */
 export function nameOfReference({ repository, version, text }: ImageReference, environment: EnvironmentName | null): string {

@@ -1,7 +1,7 @@
 import type { Recipe } from './build.js';
 import type { EnvironmentName, ProjectName } from './ids.js';
-import type { LabelNames } from './preview-name.js';
-import type { RunConfig } from './release.js';
+import { parseLabel, type LabelNames } from './preview-name.js';
+import type { Route, RunConfig } from './release.js';
 
 /** A repository with settings, as configured. */
 export interface Project {
@@ -42,6 +42,11 @@ export interface AllowedImages {
 
 /** The names the labels of a project's hosts are read against. */
 export const labelNames = ({ environments, stages }: Project): LabelNames => ({ environments: [...environments.keys()], stages });
+
+/** Whether the configuration of today still gives the route its host: its environment may have been taken out, or its stage. */
+export function hasHost(project: Project, { kind, label, environment }: Pick<Route, 'kind' | 'label' | 'environment'>): boolean {
+  return parseLabel(label, labelNames(project))?.kind === kind && (environment === null || project.environments.has(environment));
+}
 
 /** The settings a preview runs with: the project's own, then those of the environment it is opened in. */
 export function runConfigFor(project: Project, environment: EnvironmentName | null): RunConfig {

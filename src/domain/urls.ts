@@ -3,8 +3,11 @@ export type Routing = 'subdomain' | 'session';
 
 /** Where the control plane is when applications have the rest of the host, and what is reserved on every preview host. */
 export const CONTROL_PREFIX = '/__slipway';
-/** Names the preview that a browser wants to see from now on; only with `routing: session`. */
-export const CHOICE = 'preview';
+/**
+ * The parameter that names the preview a browser wants to see from now on; only with `routing: session`. Applications
+ * have all other names to themselves.
+ */
+export const CHOICE = '__slipway';
 
 /** Makes absolute URLs in the scheme and port of the configured `url`, whatever the listener is. */
 export interface Urls {

@@ -66,6 +66,7 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
     tagImage: verb('tagImage', images.tag),
     removeImage: verb('removeImage', images.remove),
     ensureNetwork: verb('ensureNetwork', networks.ensure),
+    removeOtherNetworks: verb('removeOtherNetworks', networks.removeOthers),
     start: verb('start', containers.start),
     inspect: verb('inspect', containers.inspect),
     list: verb('list', containers.list),

@@ -10,6 +10,8 @@ import { LABEL } from './labels.js';
 export interface Networks {
   /** The network's name; made once, however many ask at the same time. */
   readonly ensure: (project: ProjectName) => Promise<string>;
+  /** Removes this server's networks of all other projects, unless a container is on them. @returns whose were removed */
+  readonly removeOthers: (projects: readonly ProjectName[]) => Promise<readonly ProjectName[]>;
   /** Lets the next `ensure` look again: the engine said that the network is gone, or a start did not find it. */
   readonly forget: (project: ProjectName) => void;
 }
@@ -63,7 +65,30 @@ export function createNetworks({ client, instance, pool, deadlines: { read } }: 
     throw new AppError('start_failed', `No network could be made for “${project}”: ${ATTEMPTS} subnets of ${pool} were refused. Give another network pool.`);
   };
 
+  /** The engine itself refuses while a container is on it; one that is gone meanwhile needs nothing. @returns whether it was removed */
+  const remove = async ({ Id }: Docker.NetworkInspectInfo): Promise<boolean> => {
+    try {
+      await client.call({ what: 'remove a network', ms: read, run: (docker) => docker.getNetwork(Id).remove() as Promise<unknown> });
+      return true;
+    } catch (error) {
+      if (error instanceof EngineRefusal && [403, 404, 409].includes(error.status)) return false;
+      throw error;
+    }
+  };
+
+  const removeOthers = async (projects: readonly ProjectName[]): Promise<readonly ProjectName[]> => {
+    const removed: ProjectName[] = [];
+    for (const network of await list()) {
+      const project = network.Labels?.[LABEL.instance] === instance ? readNetworkName(instance, network.Name) : undefined;
+      if (project === undefined || projects.includes(project) || !await remove(network)) continue;
+      known.delete(project);
+      removed.push(project);
+    }
+    return removed;
+  };
+
   return {
+    removeOthers,
     ensure: (project) => known.has(project)
       ? Promise.resolve(networkName(instance, project))
       : flights.run(project, async () => {

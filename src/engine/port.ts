@@ -42,6 +42,8 @@ export interface ContainerEngine {
 
   /** Creates the project's network once; containers on it reach neither each other nor other projects. */
   ensureNetwork(project: ProjectName): Promise<string>;
+  /** Removes this server's networks of all other projects; one that a running container is on stays. @returns whose were removed */
+  removeOtherNetworks(projects: readonly ProjectName[]): Promise<readonly ProjectName[]>;
   /**
    * Creates and starts a container with the safe defaults; a container of the same name that is ours is replaced.
    *

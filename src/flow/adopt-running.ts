@@ -1,4 +1,4 @@
-import type { Project } from '../domain/project.js';
+import { hasHost, type Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
 import { isSamePlace } from '../domain/target.js';
 import type { Urls } from '../domain/urls.js';
@@ -16,7 +16,7 @@ import type { OpenPreview } from './open-preview.js';
 
 export interface AdoptRunningDeps {
   readonly projects: readonly Project[];
-  readonly engine: Pick<ContainerEngine, 'list' | 'remove' | 'image'>;
+  readonly engine: Pick<ContainerEngine, 'list' | 'remove' | 'image' | 'removeOtherNetworks'>;
   readonly instances: Instances;
   readonly logs: Pick<RunLogs, 'keep'>;
   readonly probe: Probe;
@@ -37,8 +37,9 @@ type RunningContainer = EngineContainer & { readonly target: NonNullable<EngineC
 
 /**
  * Compares memory with the engine. What an earlier run of this server left is taken over: a container that serves its
- * route's current release and answers goes on serving it; any other of ours is removed, its log kept. Instances of this run
- * are given up when their container does not run any more or has another address.
+ * route's current release, has its host still and answers goes on serving it; any other of ours is removed, its log kept.
+ * Instances of this run are given up when their container does not run any more or has another address. Networks of
+ * projects that are not configured any more go, once.
  */
 export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> {
   const { projects, engine, instances, routes, releases, routing, urls, clock, log } = deps;
@@ -60,6 +61,8 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     const project = projects.find(({ name }) => name === container.project);
     if (!release || !project || route?.current !== release.number || !isRunning(container)) return false;
     if (container.image !== release.image || container.commit !== release.commit) return false;
+    // The configuration may have changed between two starts.
+    if (!hasHost(project, route)) return false;
     if (route.kind === 'image' && !mayRun(route, { project, labels: (await engine.image(release.image))?.labels ?? {} })) return false;
     const hosts = deps.openPreview.hostsOf({ project, label: route.label });
     if (!await answers(container, hosts[0] ?? urls.serverHost)) return false;
@@ -92,6 +95,14 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     await instances.lost(container, !exit || (!exit.outOfMemory && ENDED_FROM_OUTSIDE.has(exit.code)));
   };
 
+  let networksSettled = false;
+  const settleNetworks = async () => {
+    if (networksSettled) return;
+    const removed = await engine.removeOtherNetworks(projects.map(({ name }) => name));
+    networksSettled = true;
+    for (const project of removed) log.info('network of a project that is not configured any more removed', { project });
+  };
+
   return async () => {
     // Those that start while the engine is asked are not in its answer.
     const before = instances.running();
@@ -99,6 +110,8 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     const lost = before.map((instance) => giveUp(instance, containers.find(({ id }) => id === instance.container)));
     const results = await Promise.allSettled([...lost, ...containers.map(settle)]);
     for (const result of results) if (result.status === 'rejected') log.error('container not settled', { error: result.reason });
+    // After the containers that were on them.
+    await settleNetworks().catch((error: unknown) => { log.warn('networks not settled', { error }); });
   };
 }
 

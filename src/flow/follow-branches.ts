@@ -1,6 +1,6 @@
 import type { ProjectName, RefName } from '../domain/ids.js';
 import { formatLabel } from '../domain/preview-name.js';
-import type { Project } from '../domain/project.js';
+import { hasHost, type Project } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
 import { slugOf } from '../domain/slug.js';
 import type { Clock } from '../kernel/clock.js';
@@ -16,9 +16,9 @@ import type { OpenPreview } from './open-preview.js';
 
 export interface FollowBranchesDeps {
   readonly projects: readonly Project[];
-  readonly sources: ReadonlyMap<ProjectName, Source>;
-  readonly routes: RouteStore;
-  readonly releases: ReleaseStore;
+  readonly sources: ReadonlyMap<ProjectName, Pick<Source, 'refs' | 'onChange'>>;
+  readonly routes: Pick<RouteStore, 'find'>;
+  readonly releases: Pick<ReleaseStore, 'find'>;
   readonly instances: Pick<Instances, 'running' | 'onChange'>;
   readonly openPreview: Pick<OpenPreview, 'open'>;
   readonly clock: Clock;
@@ -37,7 +37,7 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
   const follow = async (project: Project, release: Release) => {
     const route = await routes.find(release.route);
     const ref = route?.kind === 'branch' ? sources.get(project.name)?.refs().bySlug(slugOf(route.subject as RefName)) : undefined;
-    if (!route || !ref || release.commit === ref.commit) return;
+    if (!route || !ref || release.commit === ref.commit || !hasHost(project, route)) return;
     const current = route.current === null ? undefined : await releases.find(project.name, route.current);
     if (current?.commit === ref.commit) return;
     const { environment } = route;

@@ -42,10 +42,7 @@ const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set([
 /** What happens when somebody looks at a preview: find it, open it, and tell them meanwhile. */
 export function createVisitPreview(deps: VisitPreviewDeps): Visits {
   return {
-    home: async (name) => {
-      const project = await deps.findProject.findName(name);
-      return deps.hosts.hostsOf(project)[0] ?? deps.urls.serverHost;
-    },
+    homes: async (name) => (await deps.findProject.findNamed(name)).flatMap((project) => deps.hosts.hostsOf(project)[0] ?? []),
     find: async (project: Project, name: PreviewName): Promise<Visit> => {
       const preview = await deps.findPreview.find({ project, name });
       return {

@@ -9,7 +9,7 @@ import type { Callers } from './callers.js';
 import { ALLOWED_METHODS } from './request-faults.js';
 import { endWith } from './upstream-socket.js';
 import type { VisitView } from './visits.js';
-import type { PreviewPages } from './waiting-models.js';
+import type { PageLink, PreviewPages } from './waiting-models.js';
 
 /** What preview hosts answer on their own: pages for people, JSON for programs, never stored and never 200 for a failure. */
 export interface Answers {
@@ -30,6 +30,8 @@ export interface Failed {
   /** Whether a person waits for a page. */
   readonly page: boolean;
   readonly state?: PreviewState;
+  /** Where a person can go from there; default: what the view says, or home. */
+  readonly links?: readonly PageLink[];
   /** The one under which the request was forwarded, if it was. */
   readonly requestId?: string;
 }
@@ -50,10 +52,11 @@ interface Told {
   readonly view?: VisitView | undefined;
   /** The host that was asked for. */
   readonly host?: string | undefined;
+  readonly links?: readonly PageLink[] | undefined;
 }
 
 export function createAnswers({ templates, homeUrl, callers, log }: AnswersDeps): Answers {
-  const errorPage = ({ error, view, requestId, host = '' }: Told) => {
+  const errorPage = ({ error, view, requestId, host = '', links }: Told) => {
     const nonce = randomBytes(16).toString('base64');
     const { title, remedy } = ERRORS[error.code];
     const names = [...(error.details.nearest ?? []), ...(error.details.candidates ?? [])];
@@ -61,7 +64,7 @@ export function createAnswers({ templates, homeUrl, callers, log }: AnswersDeps)
       nonce, status: error.status, title, message: error.message, remedy, requestId,
       facts: names.length > 0 ? [{ name: 'Did you mean', value: names.join(', ') }] : [],
       lastLines: error.details.lastLines ?? [],
-      links: view?.links(error) ?? [{ text: 'Project page', url: homeUrl() }],
+      links: links ?? view?.links(error) ?? [{ text: 'Project page', url: homeUrl() }],
       ...(view?.subject ?? { project: host, branch: null, commit: null, image: null, subject: null, environment: null }),
     });
     return { html, nonce };
@@ -77,7 +80,7 @@ export function createAnswers({ templates, homeUrl, callers, log }: AnswersDeps)
     setCommonHeaders(res, { error, state: state ?? view?.waiting.state });
     if (view) setWhose(res, view);
     if (page) {
-      const { html, nonce } = errorPage({ error, view, requestId, host: req.headers.host });
+      const { html, nonce } = errorPage({ error, view, requestId, host: req.headers.host, links: failed.links });
       if (error.status === 503) res.setHeader('Refresh', String(retryAfter(error)));
       sendPage(res, { status: error.status, html, nonce });
       return;
@@ -107,7 +110,9 @@ export function createAnswers({ templates, homeUrl, callers, log }: AnswersDeps)
       sendOnSocket(socket, told, page ? { type: HTML_TYPE, body: html, policy: policyOf(nonce) } : { type: JSON_TYPE, body: JSON.stringify(failureJson(told)) });
     },
     redirect: (res, location) => {
-      res.writeHead(302, { Location: location, 'Cache-Control': 'no-store', 'Content-Length': 0 });
+      // Anything but a look would come again without its body after a 302.
+      const status = ['GET', 'HEAD'].includes(res.req.method ?? 'GET') ? 302 : 307;
+      res.writeHead(status, { Location: location, 'Cache-Control': 'no-store', 'Content-Length': 0 });
       res.end();
     },
   };

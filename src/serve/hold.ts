@@ -104,10 +104,15 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
       }
     },
     elsewhere: async (req, res, name) => {
+      const page = classifyRequest(req) === 'navigation';
       try {
-        answers.redirect(res, urlOf(formatLabel(name), await visits.home(name), req.url ?? '/'));
+        const urls = (await visits.homes(name)).map((host) => urlOf(formatLabel(name), host, req.url ?? '/'));
+        const [only = '', ...more] = urls;
+        if (more.length === 0) { answers.redirect(res, only); return; }
+        const links = urls.map((url) => ({ text: new URL(url).host, url }));
+        answers.failure({ req, res, page, links }, new AppError('ambiguous_project', `${urls.length} projects have it.`));
       } catch (error) {
-        answers.failure({ req, res, page: classifyRequest(req) === 'navigation' }, toAppError(error));
+        answers.failure({ req, res, page }, toAppError(error));
       }
     },
     upgrade: async (socket, { project, name, requestId, forward }) => {

@@ -121,7 +121,9 @@ export function createServer(deps: ServerDeps): Server {
     switch (meaning.kind) {
       case 'control': case 'address': control(req, res, meaning.kind); return;
       case 'nothing': refuse(req, res, new AppError('unknown_preview', `No preview is named ${meaning.host}.`)); return;
-      case 'elsewhere': hold.elsewhere(req, res, meaning.name).catch((error: unknown) => { log.error('request not sent on', { error }); res.destroy(); }); return;
+      case 'elsewhere':
+        if (deps.isPreviewPeer(callers.addressOf(req))) { refuse(req, res, new AppError('from_preview_network', 'This address belongs to a preview.')); return; }
+        hold.elsewhere(req, res, meaning.name).catch((error: unknown) => { log.error('request not sent on', { error }); res.destroy(); }); return;
       case 'unknown': refuse(req, res, new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`)); return;
       case 'preview': {
         if (isReserved(req.url) && isForeign(req.headers, urls.at(normalizeHost(req.headers.host ?? '') ?? meaning.host, ''))) { refuse(req, res, new AppError('cross_site', 'A page of another site asked for this.')); return; }

@@ -12,8 +12,8 @@ export type Elsewhere = PreviewName & { readonly kind: 'commit' | 'branch' };
 export interface Visits {
   /** Resolves the host. @throws AppError of the source stage */
   find(project: Project, name: PreviewName): Promise<Visit>;
-  /** The host of the project that has what a host below the server host names. @throws AppError `ambiguous_project`, and those of the source stage */
-  home(name: Elsewhere): Promise<string>;
+  /** The hosts of the projects that have what a host below the server host names; one at least. @throws AppError of the source stage */
+  homes(name: Elsewhere): Promise<readonly string[]>;
 }
 
 /** One preview that somebody looks at. */

@@ -67,6 +67,12 @@ export function gitSettings(repository: Repository, home: string): string {
   return sections.map(([name, values]) => `[${name}]\n${values.map(([key, value]) => `\t${key} = ${quote(value)}\n`).join('')}`).join('');
 }
 
+/** The remote's address in a text of `gitSettings`; undefined when it has none. */
+export function originOf(settings: string): string | undefined {
+  const quoted = /^\[remote "origin"\]\n\turl = "((?:[^"\\\n]|\\.)*)"$/m.exec(settings)?.[1];
+  return quoted?.replace(/\\(.)/g, '$1');
+}
+
 const quote = (value: string): string => `"${value.replace(/[\\"]/g, '\\$&')}"`;
 
 /** Git refuses a repository of another user unless it is named, as it was asked for and as it really is. */

@@ -1,11 +1,11 @@
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../domain/errors.js';
 import type { ProjectName } from '../domain/ids.js';
 import type { Clock } from '../kernel/clock.js';
 import { withDeadline } from '../kernel/deadline.js';
 import type { Logger } from '../kernel/log.js';
-import { gitSettings, type GitPlace } from './git-settings.js';
+import { gitSettings, originOf, type GitPlace } from './git-settings.js';
 import { createGit, type Git } from './git.js';
 import { removeLeftovers } from './leftovers.js';
 import { readRefs, type Ref } from './ref-table.js';
@@ -14,7 +14,7 @@ import type { Repository } from './repository.js';
 /** The bare copy of a project's repository on this machine. */
 export interface Mirror {
   readonly git: Git;
-  /** Opens the copy or makes an empty one; needs no remote. A damaged one is moved away. @throws AppError `internal` when git cannot be run */
+  /** Opens the copy or makes an empty one; needs no remote. A damaged one is moved away, and one of another address. @throws AppError `internal` when git cannot be run */
   open(): Promise<readonly Ref[]>;
   /** Fetches heads and tags. @returns whether something changed. @throws AppError `git_unreachable` */
   fetch(): Promise<boolean>;
@@ -54,12 +54,14 @@ export function createMirror({ project, repository, folder, path, clock, log, fe
   const gitDir = join(folder, `${project}.git`);
   const fresh = `${gitDir}.new`;
   const broken = `${gitDir}.broken`;
+  const former = `${gitDir}.former`;
   const place: GitPlace = { gitDir, home: join(folder, 'home'), configFile: join(folder, `${project}.gitconfig`), path, repository };
   const git = createGit({ place, clock });
   const freshGit = createGit({ place: { ...place, gitDir: fresh }, clock });
   let empty = true;
 
   async function open(): Promise<readonly Ref[]> {
+    await partFromFormer();
     await layGround();
     await rm(fresh, { recursive: true, force: true });
     const refs = await exists(gitDir) ? await examine() : undefined;
@@ -71,6 +73,20 @@ export function createMirror({ project, repository, folder, path, clock, log, fe
     }
     await replace(() => freshGit.text(['init', '--bare', '--quiet', fresh]));
     return [];
+  }
+
+  /**
+   * Another address is another repository: its branches and pinned commits are none of the new one's. The configuration file
+   * says of which address the copy is, until it is written anew; the copy is away by then, so that a crash repeats the look.
+   */
+  async function partFromFormer(): Promise<void> {
+    const origin = originOf(await readFile(place.configFile, 'utf8').catch(() => ''));
+    if (origin === undefined || origin === repository.address) return;
+    log.warn('repository changed, its mirror moved away', { to: former });
+    await rm(broken, { recursive: true, force: true });
+    if (!(await exists(gitDir))) return;
+    await rm(former, { recursive: true, force: true });
+    await rename(gitDir, former);
   }
 
   /** A git that cannot be run says nothing about a mirror. */
@@ -160,7 +176,7 @@ export function createMirror({ project, repository, folder, path, clock, log, fe
       throw toUnreachable(error);
     }
     empty = false;
-    await rm(broken, { recursive: true, force: true });
+    for (const old of [broken, former]) await rm(old, { recursive: true, force: true });
   }
 
   /** Pinned commits may be on no branch any more: what can still be read of them moves with us. */

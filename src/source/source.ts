@@ -108,7 +108,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
 
   /** A fetch that runs already may have begun before a push: who asks now shares the one after it. */
   function refresh(): Promise<void> {
-    if (!running) return running = fetchOnce(() => turn(() => mirror.fetch())).finally(() => { running = null; });
+    if (!running) return running = fetchOnce(() => mirror.fetch()).finally(() => { running = null; });
     return next ??= running.catch(() => undefined).finally(() => { next = null; }).then(refresh);
   }
 
@@ -163,7 +163,8 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
   }
 
   async function keepUp(): Promise<void> {
-    await (running ?? refresh()).catch(() => undefined);
+    // Only what nobody waits for takes its turn: a visitor of this project must not wait for another one's remote.
+    await turn(() => (stopped ? Promise.resolve() : running ?? refresh())).catch(() => undefined);
     if (stopped || clock.monotonic() - tidiedAt < TIDY_MS) return;
     tidiedAt = clock.monotonic();
     await mirror.tidy();
@@ -171,7 +172,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
 
   async function start(): Promise<void> {
     table = createRefTable(await turn(() => mirror.open()), () => refreshedAt);
-    const first = refresh().catch(() => undefined);
+    const first = turn(refresh).catch(() => undefined);
     loop = startLoop(REFRESH_MS, keepUp, { clock, log, noted: loops && { book: loops, name: 'fetch', project } });
     // What is known already is served at once; whatever is newer comes with the fetch, or with whoever asks for it.
     if (table.refs.length > 0) return;

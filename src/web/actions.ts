@@ -1,6 +1,7 @@
 import type { RequestHandler } from 'express';
 import { AppError } from '../domain/errors.js';
-import { formatRelease, parseBuildId, parseHashPrefix } from '../domain/ids.js';
+import { formatRelease, parseHashPrefix } from '../domain/ids.js';
+import { findBuildNamed } from './build-page.js';
 import { findLabelled, type Action, type Actions } from './action.js';
 import { frameOfScope, projectOf, scopeOf, sendPage, wantsPage, type WebDeps } from './context.js';
 import { formField } from './door.js';
@@ -25,12 +26,15 @@ export function createActions(deps: WebDeps): Actions {
     },
     'cancel-build': {
       field: 'build',
-      ask: (build) => ({
-        question: 'Cancel this build?', submitText: 'Cancel the build', destructive: true, backUrl: `/builds/${build}`,
-        consequences: ['Whoever waits for it is told so.', 'It can be built again at any time.'],
-      }),
-      run: async (text) => {
-        const id = parseBuildId(text);
+      ask: async (text, req) => {
+        const { build } = await findBuildNamed(deps, req, text);
+        return {
+          question: 'Cancel this build?', submitText: 'Cancel the build', destructive: true, backUrl: `/builds/${build.id}`,
+          consequences: ['Whoever waits for it is told so.', 'It can be built again at any time.'],
+        };
+      },
+      run: async (text, req) => {
+        const { build: { id } } = await findBuildNamed(deps, req, text);
         await deps.builds.cancel(id);
         return `/builds/${id}`;
       },

@@ -10,7 +10,8 @@ import type { LogLine } from '../domain/log-line.js';
 import type { Response } from 'express';
 import { lastEventId, type EventStream } from '../kernel/event-stream.js';
 import { findBuild, findPreviewStatus, shownRelease } from './build-page.js';
-import { askedProjects, hostOf, projectOf, type WebDeps } from './context.js';
+import { projectWith } from './asked-project.js';
+import { askedProjects, hostOf, type WebDeps } from './context.js';
 import { readPreviewQuery, readQuery } from './query.js';
 import { classifyRequest } from '../serve/request-kind.js';
 import { buildAnswer, statusAnswer } from './views-of.js';
@@ -21,7 +22,7 @@ const LISTED_BUILDS = 100;
 async function asked(deps: WebDeps, req: Request): Promise<{ found: FoundPreview; url: string }> {
   const query = readPreviewQuery(readQuery(req));
   if (!query) throw new AppError('invalid_request', 'Give branch, hash or image.');
-  const found = await deps.findPreview.findQuery(projectOf(deps, req), query);
+  const found = await deps.findPreview.findQuery(await projectWith(deps, req, query), query);
   return { found, url: deps.urls.preview(found.label, hostOf(deps, req, found.project)) };
 }
 

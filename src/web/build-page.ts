@@ -15,13 +15,18 @@ import { commitViewOrNull } from './views-of.js';
 /** Lines on a page; the whole log is one link away. */
 const SHOWN_LINES = 1_000;
 
+type BuildDeps = Pick<WebDeps, 'buildStore' | 'hosts' | 'projects'>;
+
 export interface FoundBuild { readonly build: Build; readonly project: Project }
 
 /** A build of a project that this host shows. @throws AppError `unknown_build` */
-export async function findBuild(deps: Pick<WebDeps, 'buildStore' | 'hosts' | 'projects'>, req: Request<{ id: string }>): Promise<FoundBuild> {
-  const build = await deps.buildStore.find(parseBuildId(req.params.id));
+export const findBuild = (deps: BuildDeps, req: Request<{ id: string }>): Promise<FoundBuild> => findBuildNamed(deps, req, req.params.id);
+
+/** The same by its id. */
+export async function findBuildNamed(deps: BuildDeps, req: Pick<Request, 'headers'>, id: string): Promise<FoundBuild> {
+  const build = await deps.buildStore.find(parseBuildId(id));
   const project = scopeOf(deps, req).find(({ name }) => name === build?.project);
-  if (!build || !project) throw new AppError('unknown_build', `There is no build “${req.params.id}”.`);
+  if (!build || !project) throw new AppError('unknown_build', `There is no build “${id}”.`);
   return { build, project };
 }
 
@@ -110,7 +115,8 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
     },
     buildUrl: build ? `/builds/${build.id}` : null,
     restartUrl: release ?? lastError ? `/confirm?action=restart&preview=${label}` : null,
-    imageUrls: preview.kind === 'image' ? { pull: `/confirm?action=pull-image&preview=${label}`, delete: `/confirm?action=delete-preview&preview=${label}` } : null,
+    pullUrl: preview.kind === 'image' ? `/confirm?action=pull-image&preview=${label}` : null,
+    deleteUrl: preview.kind === 'image' ? `/confirm?action=delete-preview&preview=${label}` : null,
   };
 }
 

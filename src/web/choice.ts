@@ -1,20 +1,57 @@
 import { ServerResponse, type IncomingMessage } from 'node:http';
-import type { Request, RequestHandler, Response } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import { AppError } from '../domain/errors.js';
+import { letsImagesRun } from '../domain/image-policy.js';
 import { parseLabel } from '../domain/preview-name.js';
 import { labelNames } from '../domain/project.js';
 import { CHOICE } from '../domain/urls.js';
 import { hostOf, projectOf, type WebDeps } from './context.js';
-import { leadTo, pathOnHost } from './preview-redirect.js';
+import { answerError, refuseUnknown } from './error-page.js';
+import { headers } from './headers.js';
+import { redirectToImage } from './image-redirect.js';
+import { leadTo, pathOnHost, redirectToPreview } from './preview-redirect.js';
 import { readQuery } from './query.js';
 
 type ChoiceDeps = Pick<WebDeps, 'hosts' | 'projects' | 'urls' | 'findPreview'>;
 
+export interface ChooserDeps extends WebDeps {
+  readonly session: RequestHandler;
+}
+
 /**
- * With `routing: session`, `/any/path?preview=LABEL` remembers which preview this browser sees on the project's host,
+ * With `routing: session`, what answers requests that choose and came without the prefix: with a redirect or a refusal.
+ * Nothing of the control plane is in it, so that no path of an application can be taken for one of ours.
+ */
+export function createChooser(deps: ChooserDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', false);
+  app.set('etag', false);
+  app.use(headers());
+  // The path is the application's, whatever it looks like; redirects are made of the original URL.
+  app.use((req, _res, next) => { req.url = '/'; next(); });
+  app.use(choosePreview(deps, deps.session));
+  app.use(whereImagesRun(deps, redirectToImage(deps)));
+  app.use(redirectToPreview(deps));
+  app.use(refuseUnknown);
+  app.use(answerError(deps, deps.urls.at));
+  return app;
+}
+
+/** Elsewhere `image=` is the application's own. */
+function whereImagesRun({ hosts }: Pick<WebDeps, 'hosts'>, redirect: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    const meaning = hosts.read(req.headers.host);
+    if (meaning.kind === 'control' && letsImagesRun(meaning.project)) return redirect(req, res, next);
+    next();
+  };
+}
+
+/**
+ * `/any/path?__slipway=LABEL` remembers which preview this browser sees on the project's host,
  * and goes on to the path without the parameter. `?branch=`, `?hash=` and `?image=` lead here.
  */
-export function choosePreview(deps: ChoiceDeps, session: RequestHandler): RequestHandler {
+function choosePreview(deps: ChoiceDeps, session: RequestHandler): RequestHandler {
   return (req, res, next) => {
     const query = ['GET', 'HEAD'].includes(req.method) ? readQuery(req) : undefined;
     const label = query?.get(CHOICE);

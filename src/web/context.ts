@@ -103,7 +103,7 @@ export function sentHome(deps: Pick<WebDeps, 'hosts' | 'urls'>, { req, res }: { 
 }
 
 /** The projects whose things a page of this host shows: one on a project host, all on the server host. */
-export function scopeOf({ hosts, projects }: Pick<WebDeps, 'hosts' | 'projects'>, req: Request): readonly Project[] {
+export function scopeOf({ hosts, projects }: Pick<WebDeps, 'hosts' | 'projects'>, req: Pick<Request, 'headers'>): readonly Project[] {
   const meaning = hosts.read(req.headers.host);
   return meaning.kind === 'control' && meaning.project !== null ? [meaning.project] : projects;
 }

@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { AppError, ERRORS, toAppError, withRemedy } from '../domain/errors.js';
 import { formatLabel } from '../domain/preview-name.js';
 import { parseCommitHash } from '../domain/ids.js';
+import type { Urls } from '../domain/urls.js';
 import { frameOf, hostOf, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import type { ErrorPage } from './page-models.js';
 import { readQuery } from './query.js';
@@ -24,8 +25,11 @@ function isDecodable(path: string): boolean {
   }
 }
 
-/** The one place where a failure of the control plane becomes an answer, and is logged when it is ours. */
-export function answerError(deps: WebDeps): ErrorRequestHandler {
+/**
+ * The one place where a failure of the control plane becomes an answer, and is logged when it is ours. `urlAt` makes the
+ * URL on another project's host that means the same as the one that was asked for.
+ */
+export function answerError(deps: WebDeps, urlAt: Urls['at']): ErrorRequestHandler {
   // eslint-disable-next-line max-params -- express knows an error handler by its four parameters
   return async (thrown: unknown, req, res, _next) => {
     const error = fromExpress(thrown);
@@ -35,7 +39,7 @@ export function answerError(deps: WebDeps): ErrorRequestHandler {
     if (res.headersSent) { res.destroy(); return; }
     if (error.status === 503 || error.status === 429) res.setHeader('Retry-After', String(error.details.retryAfterSeconds ?? RETRY_SECONDS));
     if (wantsPage(req)) {
-      sendPage(deps, res, { name: 'error', status: error.status, model: await errorModel(error, { deps, req, requestId }) });
+      sendPage(deps, res, { name: 'error', status: error.status, model: await errorModel(error, { deps, req, requestId, urlAt }) });
     } else sendFailure(res, { error, requestId });
   };
 }
@@ -54,7 +58,7 @@ function fromExpress(thrown: unknown): AppError {
   return toAppError(thrown);
 }
 
-async function errorModel(error: AppError, { deps, req, requestId }: { deps: WebDeps; req: Request; requestId: string }): Promise<ErrorPage> {
+async function errorModel(error: AppError, { deps, req, requestId, urlAt }: { deps: WebDeps; req: Request; requestId: string; urlAt: Urls['at'] }): Promise<ErrorPage> {
   const { title, remedy } = ERRORS[error.code];
   const { nearest = [], candidates = [], lastLines = [], projects = [] } = error.details;
   const scope = scopeOf(deps, req);
@@ -64,7 +68,7 @@ async function errorModel(error: AppError, { deps, req, requestId }: { deps: Web
     frame: frameOf(project ?? null, ''), status: error.status, code: error.code, title, message: error.message, remedy, requestId, lastLines,
     nearest: [
       ...nearest.map((name) => ({ text: name, url: `/?branch=${encodeURIComponent(name)}` })),
-      ...hostsOf.map((each) => ({ text: each.name, url: deps.urls.at(hostOf(deps, req, each), readQuery(req).without(['project'])) })),
+      ...hostsOf.map((each) => ({ text: each.name, url: urlAt(hostOf(deps, req, each), readQuery(req).without(['project'])) })),
     ],
     candidates: project ? await Promise.all(candidates.map(async (hash) => ({
       commit: await commitView(sourceOf(deps, project), parseCommitHash(hash), deps.clock.now()),

@@ -1,15 +1,14 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { AppError } from '../domain/errors.js';
-import { parseImageReference } from '../domain/image-reference.js';
-import type { Project } from '../domain/project.js';
 import type { FoundPreview, ImagePreview } from '../flow/preview.js';
 import { classifyRequest } from '../serve/request-kind.js';
-import { hostOf, projectOf, scopeOf, wantsPage, type WebDeps } from './context.js';
+import { projectWith } from './asked-project.js';
+import { hostOf, scopeOf, wantsPage, type WebDeps } from './context.js';
 import { ABOUT, leadTo, pathOnHost } from './preview-redirect.js';
 import { readPreviewQuery, readQuery, type RawQuery } from './query.js';
 import { buildAnswer } from './views-of.js';
 
-type RedirectDeps = Pick<WebDeps, 'findPreview' | 'renewPreview' | 'deleteImagePreview' | 'hosts' | 'projects' | 'urls' | 'door'>;
+type RedirectDeps = Pick<WebDeps, 'findPreview' | 'findProject' | 'renewPreview' | 'deleteImagePreview' | 'hosts' | 'projects' | 'urls' | 'door'>;
 
 const OURS = ['image', 'env', 'reset', 'delete'] as const;
 
@@ -23,7 +22,7 @@ export function redirectToImage(deps: RedirectDeps): RequestHandler {
     const text = query?.get('image');
     const wanted = query && text !== undefined ? readPreviewQuery(query) : undefined;
     if (!query || text === undefined || !wanted) { next(); return; }
-    const project = projectWith(deps, req, text);
+    const project = await projectWith(deps, req, wanted);
     const found = await deps.findPreview.findQuery(project, wanted);
     // What causes nothing leaves no trace either: whoever follows the link itself makes the host known.
     if (classifyRequest(req) !== 'passive') await deps.findPreview.remember(found);
@@ -37,7 +36,7 @@ type Change = 'pull-image' | 'delete-preview';
 interface Exchange { readonly req: Request; readonly res: Response }
 
 function changeOf(query: RawQuery): Change | undefined {
-  const [reset, remove] = [query.get('reset') === '1', query.get('delete') === '1'];
+  const [reset, remove] = [query.isSet('reset'), query.isSet('delete')];
   if (reset && remove) throw new AppError('invalid_request', 'Give reset or delete, not both.');
   if (reset) return 'pull-image';
   return remove ? 'delete-preview' : undefined;
@@ -55,15 +54,4 @@ async function makeChange(deps: RedirectDeps, { req, res }: Exchange, { change, 
 function sendThere(deps: RedirectDeps, { req, res }: Exchange, { query, found }: { query: RawQuery; found: FoundPreview }): void {
   const path = query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS);
   leadTo(res, deps.urls.preview(found.label, hostOf(deps, req, found.project), pathOnHost(path)));
-}
-
-/** On the server host, where no project is named, the only one that lets images of the registry run. */
-function projectWith(deps: RedirectDeps, req: Request, text: string): Project {
-  const scope = scopeOf(deps, req);
-  if (scope.length <= 1 || readQuery(req).get('project') !== undefined) return projectOf(deps, req);
-  const { registry } = parseImageReference(text);
-  const [only, ...more] = scope.filter(({ images }) => images.registries.includes(registry));
-  if (!only) throw new AppError('image_not_allowed', `No project lets images of ${registry} run.`);
-  if (more.length > 0) throw new AppError('ambiguous_project', `More than one project lets images of ${registry} run.`, { details: { projects: [only, ...more].map(({ name }) => name) } });
-  return only;
 }

@@ -170,8 +170,10 @@ export interface PreviewPage {
   readonly buildUrl: string | null;
   /** The confirmation page; null when there is nothing to restart. */
   readonly restartUrl: string | null;
-  /** The same for pulling an image again and for deleting its preview; null for all else. */
-  readonly imageUrls: { readonly pull: string; readonly delete: string } | null;
+  /** The same for pulling an image again; null for all else. */
+  readonly pullUrl: string | null;
+  /** The same for deleting the preview of an image; null for all else. */
+  readonly deleteUrl: string | null;
 }
 
 export interface ErrorPage extends ErrorView {

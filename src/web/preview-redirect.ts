@@ -1,7 +1,7 @@
-import type { Request, RequestHandler, Response } from 'express';
+import type { RequestHandler, Response } from 'express';
 import { AppError } from '../domain/errors.js';
-import type { Project } from '../domain/project.js';
-import { hostOf, projectOf, scopeOf, wantsPage, type WebDeps } from './context.js';
+import { projectWith } from './asked-project.js';
+import { hostOf, scopeOf, wantsPage, type WebDeps } from './context.js';
 import { readQuery } from './query.js';
 import { buildAnswer } from './views-of.js';
 
@@ -23,9 +23,10 @@ export function redirectToPreview(deps: RedirectDeps): RequestHandler {
     const hash = query?.get('hash');
     if (!query || (branch === undefined && hash === undefined)) { next(); return; }
     if (branch !== undefined && hash !== undefined) throw new AppError('invalid_request', 'Give branch or hash, not both.');
-    const project = await projectWith(deps, req, { branch, hash });
-    const found = await findPreview.findQuery(project, { branch, hash, env: query.get('env') });
-    if (query.get('reset') === '1') {
+    const wanted = { branch, hash, env: query.get('env') };
+    const project = await projectWith(deps, req, wanted);
+    const found = await findPreview.findQuery(project, wanted);
+    if (query.isSet('reset')) {
       if (req.method === 'GET' && door.bearsToken(req)) {
         res.status(202).json({ build: buildAnswer(await deps.renewPreview.reset(found), undefined) });
       } else if (wantsPage(req)) res.redirect(303, urls.control(hostOf(deps, req, project), `/confirm?action=reset&hash=${found.commit}`));
@@ -34,12 +35,6 @@ export function redirectToPreview(deps: RedirectDeps): RequestHandler {
     }
     leadTo(res, urls.preview(found.label, hostOf(deps, req, project), pathOnHost(query.without(scopeOf(deps, req).length > 1 ? [...OURS, 'project'] : OURS))));
   };
-}
-
-/** On the server host, where no project is named, the only one that has what is asked for. */
-async function projectWith(deps: RedirectDeps, req: Request, { branch, hash }: { branch: string | undefined; hash: string | undefined }): Promise<Project> {
-  if (scopeOf(deps, req).length <= 1 || readQuery(req).get('project') !== undefined) return projectOf(deps, req);
-  return deps.findProject.find(branch === undefined ? { hash: hash ?? '' } : { branch });
 }
 
 /** Leads on to a URL as it stands: Express would encode the path again, which must arrive as it was typed. */

@@ -6,6 +6,8 @@ import type { PreviewQuery } from '../flow/find-preview.js';
 export interface RawQuery {
   /** The decoded value. @throws AppError `invalid_request` when it is given twice or cannot be decoded */
   get(name: string): string | undefined;
+  /** Whether a switch is on: `name`, `name=` or `name=1`. @throws AppError `invalid_request` when it is given twice */
+  isSet(name: string): boolean;
   /** The path and the parameters without the named ones. */
   without(names: readonly string[]): string;
 }
@@ -42,6 +44,12 @@ function parseQuery(target: string): RawQuery {
       const value = others.length === 0 && names[first] === name ? decodeValue(name, text.slice(text.indexOf('=') + 1)) : undefined;
       if (value === undefined || !text.includes('=')) throw new AppError('invalid_request', `Give ${name} once, as ${name}=…, percent-encoded.`);
       return value;
+    },
+    isSet: (name) => {
+      const [first, ...others] = placesOf(name);
+      if (first === undefined) return false;
+      if (others.length > 0) throw new AppError('invalid_request', `Give ${name} once.`);
+      return [name, `${name}=`, `${name}=1`].includes(parts[first] ?? '');
     },
     without: (gone) => {
       const kept = parts.filter((_text, at) => !gone.includes(names[at] ?? ''));

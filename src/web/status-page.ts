@@ -7,7 +7,8 @@ import { labelNames, type Project } from '../domain/project.js';
 import type { Route } from '../domain/release.js';
 import { statusWord, type PreviewState } from '../domain/state.js';
 import type { FoundPreview, PreviewStatus } from '../flow/preview.js';
-import { askedProjects, frameOfScope, hostOf, linkTo, projectOf, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
+import { projectWith } from './asked-project.js';
+import { askedProjects, frameOfScope, hostOf, linkTo, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import { shortHash, toMoment } from './format.js';
 import type { PreviewStatusRow } from './maintainer-models.js';
 import { choicesOf, jsonUrlOf, paginate, readChoice, searchOf, setPageHeaders } from './paging.js';
@@ -28,7 +29,7 @@ export function showStatus(deps: WebDeps): RequestHandler {
     const query = readQuery(req);
     const one = readPreviewQuery(query);
     if (one) {
-      const found = await deps.findPreview.findQuery(projectOf(deps, req), one);
+      const found = await deps.findPreview.findQuery(await projectWith(deps, req, one), one);
       res.type('text').send(statusWord((await deps.readStatus(found)).state));
       return;
     }

@@ -1,16 +1,15 @@
 import { dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
 import express, { type Express, type RequestHandler } from 'express';
-import helmet from 'helmet';
 import { askToConfirm, createActions, runAction } from './actions.js';
 import { cancelBuild, getBuild, getBuildLog, getPreviewLog, getQueueSize, getStatus, listBuilds, streamBuild, streamPreview, waitForPreview } from './api.js';
 import { showBuild, showPreview } from './build-page.js';
-import { choosePreview } from './choice.js';
 import type { WebDeps } from './context.js';
 import { showDebug } from './debug-page.js';
 import { AppError } from '../domain/errors.js';
 import { CONTROL_PREFIX } from '../domain/urls.js';
 import { answerError, refuseUnknown } from './error-page.js';
+import { headers } from './headers.js';
 import { deleteImage, listImages, showLocalImages } from './local-images.js';
 import { showApplicationLog } from './log-page.js';
 import { showHealth, showReadiness } from './maintainer-pages.js';
@@ -43,13 +42,12 @@ export function createWeb(deps: WebOptions): Express {
   only(app, 'get /healthz', showHealth);
   only(app, 'get /readyz', showReadiness(deps));
   app.use(refuseForeignStreams(deps));
-  if (deps.urls.routing === 'session') app.use(choosePreview(deps, deps.session));
   app.use(redirectToImage(deps));
   app.use(redirectToPreview(deps));
   addPages(app, deps);
   addApi(app, deps);
   app.use(refuseUnknown);
-  app.use(answerError(deps));
+  app.use(answerError(deps, deps.urls.control));
   return app;
 }
 
@@ -102,25 +100,4 @@ function assets(folder: string): RequestHandler {
   router.get('/pico.min.css', (_req, res) => { res.sendFile(pico, { maxAge: ASSET_AGE_MS }); });
   router.use(express.static(folder, options));
   return router;
-}
-
-function headers(): RequestHandler {
-  const own: RequestHandler = (_req, res, next) => {
-    res.setHeader('Cache-Control', 'no-store');
-    res.setHeader('X-Robots-Tag', 'noindex');
-    res.setHeader('Permissions-Policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()');
-    next();
-  };
-  const safe = helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"], scriptSrc: ["'self'"], styleSrc: ["'self'"], imgSrc: ["'self'", 'data:'], connectSrc: ["'self'"],
-        formAction: ["'self'"], baseUri: ["'none'"], frameAncestors: ["'none'"],
-      },
-    },
-    // With no-referrer a browser would send our own forms with `Origin: null`.
-    referrerPolicy: { policy: 'same-origin' }, strictTransportSecurity: false, originAgentCluster: false,
-  });
-  return (req, res, next) => { own(req, res, () => { safe(req, res, next); }); };
 }

@@ -50,4 +50,21 @@ describe('D3: with everything on one host', () => {
     await other.page.goto(at('/'));
     await other.page.getByText('Server-sent events and a WebSocket, live.').waitFor();
   }, 90_000);
+
+  it('scripts of the application have names of their own, and a person restarts it from its page', async () => {
+    await using visitor = await openVisitor(browser);
+    const { page } = visitor;
+    await page.goto(at('/?branch=feature/cart'));
+    await page.getByText('Now with a cart.').waitFor();
+    expect(await page.evaluate(async () => (await fetch('/?branch=realtime&image=cat.png')).text())).toContain('Now with a cart.');
+    await page.goto(at('/__slipway/status'));
+    await page.locator('a[href^="/__slipway/previews/"]', { hasText: 'feature/cart' }).first().click();
+    await page.getByRole('button', { name: 'Restart' }).click();
+    expect(page.url()).toContain('/__slipway/confirm?action=restart&preview=');
+    await page.getByRole('button', { name: 'Restart' }).click();
+    await page.waitForURL(/\/__slipway\/previews\/hash-[0-9a-f]{40}$/);
+    await page.goto(at('/'));
+    await page.getByText('Now with a cart.').waitFor();
+    expect(visitor.faults()).toEqual([]);
+  }, 90_000);
 });

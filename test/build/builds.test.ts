@@ -1,3 +1,4 @@
+import type { ImageId } from '../../src/domain/ids.js';
 import { keyOf, openContext, commitOf, PROJECT, RECIPE, startBuilds, wanted } from './started-builds.js';
 
 describe('an image that is wanted', () => {
@@ -79,13 +80,23 @@ describe('an image that is there', () => {
 
   it('is found by its label when the records were lost', async () => {
     await using house = await startBuilds({ script: () => ({}) });
-    const image = house.engine.addImage({ project: PROJECT, key: keyOf(1) });
+    const image = house.engine.addImage({ project: PROJECT, key: keyOf(1), tags: [`slipway/${PROJECT}:${keyOf(1).slice(0, 32)}`] });
     const { build, result } = await house.builds.begin(wanted(1));
     expect((await result).image).toBe(image);
     expect(build).toMatchObject({ status: 'reused', reusedFrom: null });
     expect(await house.textsOf(build.id)).toEqual([`reused build of another server (build key ${keyOf(1).slice(0, 12)})`]);
     expect(await house.images.ofKey(PROJECT, keyOf(1))).toMatchObject({ id: image });
     expect(house.engine.calls.build).toBe(0);
+  });
+
+  it('is not found by a label alone, which a Dockerfile can claim and a failed build leaves behind', async () => {
+    await using house = await startBuilds({ script: () => ({}) });
+    const good = house.engine.addImage({ project: PROJECT, key: keyOf(1), tags: [`slipway/${PROJECT}:${keyOf(1).slice(0, 32)}`] });
+    const claimed = { project: PROJECT, createdAt: house.clock.now() + 1_000 };
+    house.engine.addImage({ ...claimed, id: `sha256:${'1'.repeat(64)}` as ImageId, key: keyOf(1) });
+    house.engine.addImage({ ...claimed, id: `sha256:${'2'.repeat(64)}` as ImageId, key: keyOf(2), tags: ['mine:1'] });
+    expect((await (await house.builds.begin(wanted(1))).result).image).toBe(good);
+    expect((await house.builds.begin(wanted(2))).build.status).toBe('queued');
   });
 
   it('K20: is built anew when it was removed behind our back', async () => {

@@ -21,7 +21,7 @@ describe('a pull', () => {
     expect(build).toMatchObject({ status: 'succeeded', commit: null, key: KEY, recipe: { image: REFERENCE.text, labels: {} }, image, noCache: false });
     expect(await house.store.find(build.id)).toEqual(build);
     expect(await house.textsOf(build.id)).toEqual([`pull ${build.id} of ${REFERENCE.text}`, 'v1: Pulling from app', `pulled as ${image} in 0.0 s`]);
-    expect((await house.engine.image(image))?.tags).toEqual([`slipway/shop:${KEY.slice(0, 32)}`, expect.stringMatching(/^slipway\/shop:app-v1-[0-9a-f]{6}$/)]);
+    expect((await house.engine.image(image))?.tags).toEqual([`slipway/shop:${KEY.slice(0, 32)}`, expect.stringMatching(/^slipway\/shop:app-v1-[0-9a-f]{12}$/)]);
   });
 
   it('D13: happens once, however many ask, and not at all when the image is there', async () => {
@@ -104,10 +104,10 @@ describe('a pull', () => {
 describe('an image that a registry knows', () => {
   it('E15: is not taken for one that was built here, whatever key it claims', async () => {
     await using house = await startBuilds({ script: () => ({}) });
-    house.engine.addImage({ project: PROJECT, key: keyOf(1), inRegistry: true });
+    house.engine.addImage({ project: PROJECT, key: keyOf(1), inRegistry: true, tags: [`slipway/${PROJECT}:${keyOf(1).slice(0, 32)}`] });
     const { build } = await (await house.builds.begin(wanted(1))).result;
     expect([build.status, house.engine.calls.build]).toEqual(['succeeded', 1]);
-    house.engine.addImage({ project: PROJECT, key: '9'.repeat(64) as BuildKey });
+    house.engine.addImage({ project: PROJECT, key: '9'.repeat(64) as BuildKey, tags: [`slipway/${PROJECT}:${'9'.repeat(32)}`] });
     const reused = await (await house.builds.begin(wanted(2, { key: '9'.repeat(64) as BuildKey }))).result;
     expect([reused.build.status, house.engine.calls.build]).toEqual(['reused', 1]);
   });

@@ -75,9 +75,9 @@ describe('the name of an image', () => {
   const nameOf = (text: string, environment: string | null = null) => nameOfReference(parseImageReference(text), environment as EnvironmentName | null);
 
   it('D13: has words for people and digits of the whole reference', () => {
-    expect(nameOf('registry.example.com/team/app:v1.2')).toMatch(/^team-app-v1-2-[0-9a-f]{6}$/);
-    expect(nameOf(`registry.example.com/app@${DIGEST}`)).toMatch(/^app-0123456789ab-[0-9a-f]{6}$/);
-    expect(nameOf('registry.example.com/app:__')).toMatch(/^app-[0-9a-f]{6}$/);
+    expect(nameOf('registry.example.com/team/app:v1.2')).toMatch(/^team-app-v1-2-[0-9a-f]{12}$/);
+    expect(nameOf(`registry.example.com/app@${DIGEST}`)).toMatch(/^app-0123456789ab-[0-9a-f]{12}$/);
+    expect(nameOf('registry.example.com/app:__')).toMatch(/^app-[0-9a-f]{12}$/);
   });
 
   it('D13: differs with the registry, the repository, the tag and the environment', () => {

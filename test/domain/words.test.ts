@@ -76,7 +76,7 @@ describe('URLs', () => {
   it('D3: name the preview and put the control plane aside where all is on one host', () => {
     const urls = createUrls(() => new URL('http://localhost:3000'), 'session');
     expect(['/x?y=1', '/x', ''].map((path) => urls.preview('hash-abcd', 'localhost', path))).toEqual([
-      'http://localhost:3000/x?y=1&preview=hash-abcd', 'http://localhost:3000/x?preview=hash-abcd', 'http://localhost:3000/?preview=hash-abcd',
+      'http://localhost:3000/x?y=1&__slipway=hash-abcd', 'http://localhost:3000/x?__slipway=hash-abcd', 'http://localhost:3000/?__slipway=hash-abcd',
     ]);
     expect(urls.control('localhost', '/builds/b_1')).toBe('http://localhost:3000/__slipway/builds/b_1');
   });

@@ -51,7 +51,7 @@ describe('images of a registry', () => {
   }, 60_000);
 
   it('D13: one is pulled, checked and run by its URL alone', async () => {
-    expect(await redirect('team/app:v1')).toMatch(new RegExp(`^http://container-team-app-v1-[0-9a-f]{6}\\.localhost:${server.port}/p/q$`));
+    expect(await redirect('team/app:v1')).toMatch(new RegExp(`^http://container-team-app-v1-[0-9a-f]{12}\\.localhost:${server.port}/p/q$`));
     const answer = await server.get(await hostOf('team/app:v1'), '/p/q?x=%2f');
     expect([answer.status, answer.text, answer.headers['x-slipway-release']]).toEqual([200, 'hello from /p/q?x=%2f', 'v1']);
     expect(answer.headers).not.toHaveProperty('x-slipway-commit');
@@ -60,7 +60,7 @@ describe('images of a registry', () => {
     const [container] = await containersWith(server.label);
     expect(container?.Labels).toMatchObject({ 'slipway.project': sample.project, 'slipway.commit': '', 'slipway.release': '1', 'slipway.environment': '', 'slipway.key': '' });
     const [image] = await imagesWith(server.label);
-    expect([...image?.RepoTags ?? []].sort()).toEqual([expect.stringMatching(new RegExp(`^slipway/${sample.project}:[0-9a-f]{32}$`)), expect.stringMatching(/:team-app-v1-[0-9a-f]{6}$/)]);
+    expect([...image?.RepoTags ?? []].sort()).toEqual([expect.stringMatching(new RegExp(`^slipway/${sample.project}:[0-9a-f]{32}$`)), expect.stringMatching(/:team-app-v1-[0-9a-f]{12}$/)]);
   }, 90_000);
 
   it('D14: the first request to one that has just started is answered properly, whatever its method', async () => {

@@ -16,7 +16,7 @@ describe('opening an image', () => {
     await using app = await startImageApp();
     const answer = await app.control(`/any/p%61th?y=1&${query(APP)}&z=a+b`);
     expect(answer.status).toBe(302);
-    expect(answer.headers.location).toMatch(new RegExp(`^http://container-team-app-v1-[0-9a-f]{6}\\.localhost:${app.port}/any/p%61th\\?y=1&z=a\\+b$`));
+    expect(answer.headers.location).toMatch(new RegExp(`^http://container-team-app-v1-[0-9a-f]{12}\\.localhost:${app.port}/any/p%61th\\?y=1&z=a\\+b$`));
     expect(answer.headers).toMatchObject({ 'cache-control': 'no-store' });
     expect(pulledAndStarted(app)).toEqual([0, 0]);
   });

@@ -112,7 +112,7 @@ projects:
     using file = createFile(project());
     expect(loadConfig(undefined, {}, { SLIPWAY_CONFIG: file.path }).projects).toHaveLength(1);
     expect(() => loadConfig(undefined, { config: file.at('other.yaml') }, {})).toThrow(`there is no file ${file.at('other.yaml')}`);
-    expect(() => loadConfig(undefined, { config: file.at('/') }, {})).toThrow('cannot be read (EISDIR)');
+    expect(() => loadConfig(undefined, { config: file.at('/') }, {})).toThrow('is a folder: name the file in it');
   });
 });
 
@@ -165,11 +165,12 @@ projects:
     ['builds: 5', 'slipway.yaml:1 builds must hold keys and values'],
     ['hold: { request: { a: 1 } }', 'slipway.yaml:1 hold.request “{"a":1}” is not a duration; write 500ms, 30s, 5m or 1h, 24d at most'],
     ['port: true', 'slipway.yaml:1 port is not a port'],
+    ['projects:\n  shop: ../shop', 'slipway.yaml:2 projects.shop must hold keys and values; write shop: { repository: ../shop }'],
     ['projects:\n  shop: 5', 'slipway.yaml:2 projects.shop must hold keys and values'],
     ['projects:\n  shop: { repository: 5 }', 'slipway.yaml:2 projects.shop.repository “5” is not a text'],
     [project('environments: { x: { envs: {} } }'), 'slipway.yaml:4 projects.shop.environments.x.envs is not a setting'],
     [project('run: { privileged: true }'), 'slipway.yaml:4 projects.shop.run.privileged is not a setting; did you mean profile?'],
-    [project('images: { registries: ["https://registry.example.com"] }'), 'slipway.yaml:4 projects.shop.images.registries “https://registry.example.com” is not a registry such as registry.example.com'],
+    [project('images: { registries: ["https://registry.example.com"] }'), 'slipway.yaml:4 projects.shop.images.registries “https://registry.example.com” is not a registry such as registry.example.com or 127.0.0.1:5000, in lower case'],
     [project('build: { args: [1] }'), 'slipway.yaml:4 projects.shop.build.args must be names with values, such as { NAME: value }'],
     [project('build: { cache: maybe }'), 'slipway.yaml:4 projects.shop.build.cache “maybe” is neither true nor false'],
   ])('%j has one', (text, fault) => {
@@ -179,11 +180,19 @@ projects:
 
   it('are two meanings of one host', () => {
     const two = (a: string, b: string) => `url: http://pv.localhost\nprojects:\n  shop: { repository: "${REPOSITORY}", ${a} }\n  blog: { repository: "${REPOSITORY}", ${b} }\n`;
-    expect(faultsOf(two('host: a.example.com', 'host: A.example.com'))).toEqual(['projects.blog: the host a.example.com belongs to the project shop; give it a host of its own']);
-    expect(faultsOf(two('host: blog.pv.localhost', ''))).toEqual(['projects.blog: the host blog.pv.localhost belongs to the project shop; give it a host of its own']);
-    expect(faultsOf(two('host: pv.localhost', ''))).toEqual(['projects.shop: the host pv.localhost belongs to the server itself; give it a host of its own']);
-    expect(faultsOf(two('host: a.example.com', 'host: branch-x.a.example.com'))).toEqual(['projects.blog: the host branch-x.a.example.com is a preview of shop; give it another one']);
+    expect(faultsOf(two('host: a.example.com', 'host: A.example.com'))).toEqual(['slipway.yaml:4 projects.blog.host: the host a.example.com belongs to the project shop; give it a host of its own']);
+    expect(faultsOf(two('host: blog.pv.localhost', ''))).toEqual(['slipway.yaml:4 projects.blog: the host blog.pv.localhost belongs to the project shop; give it a host of its own']);
+    expect(faultsOf(two('host: pv.localhost', ''))).toEqual(['slipway.yaml:3 projects.shop.host: the host pv.localhost belongs to the server itself; give it a host of its own']);
+    expect(faultsOf(two('host: a.example.com', 'host: branch-x.a.example.com'))).toEqual(['slipway.yaml:4 projects.blog.host: the host branch-x.a.example.com is a preview of shop; give it another one']);
+    expect(faultsOf(two('', 'host: branch-x.pv.localhost'))).toEqual(['slipway.yaml:4 projects.blog.host: the host branch-x.pv.localhost is a preview of the server; give it another one']);
     expect(faultsOf(two('host: a.example.com', ''))).toEqual([]);
+  });
+
+  it.each(['http://127.0.0.1:3000', 'http://[::1]:3000'])('are the address %s, below which there can be no preview', (url) => {
+    const sentence = 'is an address, below which there are no hosts for previews: use http://localhost or a name, or routing: session with one project';
+    expect(faultsOf(`url: ${url}\n${project()}`)).toEqual([`slipway.yaml:1 url ${sentence}`]);
+    expect(faultsOf(`url: ${url}\nrouting: session\n${project()}`)).toEqual([]);
+    expect(faultsOf(`url: ${url}\nrouting: session\n${project()}  blog: { repository: "${REPOSITORY}" }\n`)).toEqual([`slipway.yaml:1 url ${sentence}`]);
   });
 
   it('are never an alias that unfolds without end', () => {

@@ -55,7 +55,7 @@ describe('the configuration', () => {
     const given: Readonly<Record<string, readonly [string, string]>> = {
       port: ['4000', '4001'], 'builds.concurrency': ['3', '4'], 'idle.stop': ['1m', '2m'], 'run.memory': ['1MiB', '2MiB'], 'run.cpus': ['0.5', '1.5'], 'run.profile': ['strict', 'compat'],
     };
-    const env = Object.fromEntries(listSettings().flatMap(({ name, variable }) => (given[name] ? [[variable, given[name][0]]] : [])));
+    const env: Variables = Object.fromEntries(listSettings().flatMap(({ name, variable }) => (given[name] && variable !== null ? [[variable, given[name][0]] as const] : [])));
     const flags = Object.fromEntries(Object.entries(given).map(([name, [, value]]) => [name, value]));
     expect(load({}, env).settings).toMatchObject({ port: 4000, builds: { concurrency: 3 }, idle: { stop: 60_000 }, run: { memory: 1_048_576, cpus: 0.5, profile: 'strict' } });
     expect(load(flags, env).settings).toMatchObject({ port: 4001, builds: { concurrency: 4 }, idle: { stop: 120_000 }, run: { memory: 2_097_152, cpus: 1.5, profile: 'compat' } });

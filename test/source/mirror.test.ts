@@ -1,43 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { chownSync, mkdirSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { systemClock } from '../../src/kernel/clock.js';
 import { createLog } from '../../src/kernel/log.js';
 import { createIgnoreRules } from '../../src/source/ignore-rules.js';
 import { createSource } from '../../src/source/source.js';
 import { createTestFolder, createTestRepository } from '../support/git.js';
+import { listen } from '../support/listen.js';
 import { codeOf, createHeldClock, failureOf, GIT_PATH, PROJECT, RECIPE, startSource } from './started-source.js';
 
 const APP = { Dockerfile: 'FROM scratch\n', a: '1' };
 
 /** The files of a folder that end like this, at any depth. */
 const filesIn = (folder: string, end: RegExp): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => end.test(name)).map((name) => join(folder, name));
-
-async function listen(server: Server): Promise<{ readonly port: number; [Symbol.asyncDispose](): Promise<void> }> {
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket) => { sockets.add(socket); socket.on('error', () => undefined); });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
-
-/** A repository over git's older http protocol: plain files, each asked for with credentials. */
-function fileServer(folder: string, heard: string[]): RequestListener {
-  return (request, response) => {
-    heard.push(request.headers.authorization ?? '');
-    const file = join(folder, (request.url ?? '/').split('?')[0] ?? '');
-    if (request.headers.authorization === undefined) response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
-    else if (existsSync(file)) response.end(readFileSync(file));
-    else response.writeHead(404).end();
-  };
-}
 
 describe('the mirror', () => {
   it('is there without the remote, with what was fetched before', async () => {
@@ -48,6 +24,7 @@ describe('the mirror', () => {
     await started.restart();
     expect((await started.source.findRef('main')).commit).toBe(commit);
     expect(await started.source.buildKey(commit, RECIPE)).toMatch(/^[0-9a-f]{64}$/);
+    await started.source.refresh().catch(() => undefined);
     expect(started.source.fault()?.message).toContain('does not appear to be a git repository');
   });
 
@@ -225,36 +202,5 @@ describe('a remote that misbehaves', () => {
     }
     expect(performance.now() - before).toBeLessThan(10_000);
     expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(`127.0.0.1:${silent.port}`);
-  });
-
-  it('B15: gets the credentials of its URL, which nothing else ever shows', async () => {
-    using repository = createTestRepository(APP);
-    repository.git('update-server-info');
-    const heard: string[] = [];
-    await using server = await listen(createHttpServer(fileServer(join(repository.path, '.git'), heard)));
-    const secret = 'to-ken-8271';
-    await using started = await startSource(`http://me:${secret}@127.0.0.1:${server.port}/`, { recorded: true });
-    expect((await started.source.findRef('main')).commit).toBe(repository.head());
-    expect(new Set(heard)).toEqual(new Set([`Basic ${Buffer.from(`me:${secret}`).toString('base64')}`]));
-    rmSync(repository.path, { recursive: true });
-    const failure = await failureOf(started.source.refresh());
-    expect(failure.code).toBe('git_unreachable');
-    for (const shown of [started.calls().join(), JSON.stringify(started.log.recent()), failure.message, JSON.stringify(started.source.fault()), readFileSync(join(started.mirror, 'config'), 'utf8')]) {
-      expect(shown).not.toContain(secret);
-    }
-  });
-
-  it('B15: gets the token of a file, which nothing else ever shows', async () => {
-    using repository = createTestRepository(APP);
-    using folder = createTestFolder();
-    repository.git('update-server-info');
-    const heard: string[] = [];
-    await using server = await listen(createHttpServer(fileServer(join(repository.path, '.git'), heard)));
-    const [secret, tokenFile] = ['to-ken-8272', join(folder.path, 'token')];
-    writeFileSync(tokenFile, `${secret}\n`);
-    await using started = await startSource(`http://127.0.0.1:${server.port}/`, { recorded: true, credentials: { tokenFile, sshKey: null, knownHosts: null } });
-    expect((await started.source.findRef('main')).commit).toBe(repository.head());
-    expect(new Set(heard)).toEqual(new Set([`Basic ${Buffer.from(`git:${secret}`).toString('base64')}`]));
-    for (const shown of [started.calls().join(), JSON.stringify(started.log.recent()), readFileSync(join(started.mirror, 'config'), 'utf8')]) expect(shown).not.toContain(secret);
   });
 });

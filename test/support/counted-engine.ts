@@ -31,6 +31,7 @@ export function countCalls(verbs: ContainerEngine, check: () => void): CountedEn
     tagImage: counting('tagImage', (id: ImageId, name: string) => verbs.tagImage(id, name)),
     removeImage: counting('removeImage', (id: ImageId) => verbs.removeImage(id)),
     ensureNetwork: counting('ensureNetwork', (project: ProjectName) => verbs.ensureNetwork(project)),
+    removeOtherNetworks: counting('removeOtherNetworks', (projects: readonly ProjectName[]) => verbs.removeOtherNetworks(projects)),
     start: counting('start', (...given: Parameters<ContainerEngine['start']>) => verbs.start(...given)),
     inspect: counting('inspect', (...given: Parameters<ContainerEngine['inspect']>) => verbs.inspect(...given)),
     list: counting('list', () => verbs.list()),

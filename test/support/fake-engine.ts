@@ -139,7 +139,15 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
   };
 
   const description: EngineDescription = { version: 'fake', apiVersion: '1.41', builder: 'buildkit', address: 'memory', warnings: [], storageDriver: 'memory' };
+  const removeNetwork = (project: ProjectName) => { if (networks.delete(project)) events.emit({ kind: 'network-removed', project }); };
+  const removeOtherNetworks = async (projects: readonly ProjectName[]) => {
+    const used = (await containers.verbs.list()).filter(({ running: runs }) => runs).map(({ project }) => project);
+    const removed = [...networks].filter((project) => !projects.includes(project) && !used.includes(project));
+    removed.forEach(removeNetwork);
+    return removed;
+  };
   const verbs: ContainerEngine = {
+    removeOtherNetworks,
     describe: () => Promise.resolve(description),
     protections: () => Promise.resolve(PROTECTIONS),
     build,
@@ -168,7 +176,7 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
     up: () => { isDown = false; events.mend(); },
     cutEvents: events.cut,
     mendEvents: events.mend,
-    removeNetwork: (project) => { if (networks.delete(project)) events.emit({ kind: 'network-removed', project }); },
+    removeNetwork,
     networks,
     untag: (id) => {
       const image = images.get(id);

@@ -31,7 +31,7 @@ export interface TestAppOptions {
   readonly prepare?: (repository: TestRepository) => void;
   /** False for tests that start it themselves. */
   readonly started?: boolean;
-  /** Changes what no flag can say, such as environments or the PATH on which git is found. */
+  /** Changes what no flag can say, such as environments or the PATH on which git is found; asked at each start of the server. */
   readonly configure?: (config: Config) => Config;
   /** How long the data plane waits for applications. */
   readonly timeouts?: Partial<ForwardTimeouts>;
@@ -103,16 +103,18 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   options.prepare?.(repository);
   const folder = createTestFolder();
   const log = createQuietLog();
-  const { configure = (given: Config) => given } = options;
-  const config = configure(loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path }));
-  const identity = readIdentity(config.stateDir, config.settings.token);
+  const { configure = (config: Config) => config } = options;
+  const given = loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path });
+  const { stateDir } = given;
+  const identity = readIdentity(stateDir, given.settings.token);
   const engine = createFakeEngine({
     instance: identity.instance, clock, program: options.program ?? ((spec) => ({ serve: echo(spec) })),
     ...(options.builds ? { builds: options.builds } : {}), ...(options.registry ? { registry: options.registry } : {}),
   });
   let app: App | undefined;
   const start = async () => {
-    const database = await openDatabase({ folder: config.stateDir, clock, log });
+    const config = configure(given);
+    const database = await openDatabase({ folder: stateDir, clock, log });
     app = createApp({ config, identity, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}) });
     await app.start();
   };
@@ -125,7 +127,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const get: TestApp['get'] = (named, path, init) => ask({ port: port(), host: `${named}:${port()}`, path }, init);
   if (options.started !== false) await start();
   return {
-    engine, repository, stateDir: config.stateDir, log, token: TOKEN, host, get, start, stop,
+    engine, repository, stateDir, log, token: TOKEN, host, get, start, stop,
     get port() { return port(); },
     control: (path, init) => get(host, path, init),
     commitHost: (commit) => `hash-${commit}.${host}`,

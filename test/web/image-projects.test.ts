@@ -19,7 +19,7 @@ describe('images of several projects', () => {
   it('D13: on the server host, the one project that lets the registry’s images run has them', async () => {
     await using app = await startTwoProjects();
     const { headers: { location = '' } } = await app.control(query('blog.example.com/app:1'));
-    expect(location).toMatch(new RegExp(`^http://container-app-1-[0-9a-f]{6}\\.blog\\.localhost:${app.port}/p$`));
+    expect(location).toMatch(new RegExp(`^http://container-app-1-[0-9a-f]{12}\\.blog\\.localhost:${app.port}/p$`));
     expect((await app.get(new URL(location).hostname, '/p')).json()).toMatchObject({ url: '/p', env: { SLIPWAY_URL: new URL(location).origin } });
     expect(app.engine.pulls.map(({ project }) => project)).toEqual(['blog']);
   });
@@ -36,6 +36,6 @@ describe('images of several projects', () => {
   it('D13: on a project’s own host, only that project is asked', async () => {
     await using app = await startTwoProjects();
     expect((await app.get('shop.localhost', query('blog.example.com/app:1'))).status).toBe(403);
-    expect((await app.get('shop.localhost', query('both.example.com/app:1'))).headers.location).toMatch(/^http:\/\/container-app-1-[0-9a-f]{6}\.shop\.localhost:\d+\/p$/);
+    expect((await app.get('shop.localhost', query('both.example.com/app:1'))).headers.location).toMatch(/^http:\/\/container-app-1-[0-9a-f]{12}\.shop\.localhost:\d+\/p$/);
   });
 });

@@ -76,7 +76,7 @@ function fullBuild(text: string): Pick<AllPages, 'build' | 'preview'> {
       frame: frame(text), label: text, url: 'http://branch-main.localhost:3000/', state: 'running', branch: text,
       image: text, commit: commit(text, text), release: 'v12', environment: text, since: ago(3_700), lastError: { ...problem(text), at: ago(40) },
       log, buildUrl: '/builds/b_1', restartUrl: '/confirm?action=restart&preview=branch-main',
-      imageUrls: { pull: '/confirm?action=pull-image&preview=branch-main', delete: '/confirm?action=delete-preview&preview=branch-main' },
+      pullUrl: '/confirm?action=pull-image&preview=branch-main', deleteUrl: '/confirm?action=delete-preview&preview=branch-main',
     },
   };
 }
@@ -125,7 +125,7 @@ export function barePages(): AllPages {
     },
     preview: {
       frame: BARE_FRAME, label: 'hash-4f2a', url: 'http://hash-4f2a.localhost/', state: 'unknown', branch: null, commit: null, release: null,
-      image: null, environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, buildUrl: null, restartUrl: null, imageUrls: null,
+      image: null, environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, buildUrl: null, restartUrl: null, pullUrl: null, deleteUrl: null,
     },
     ...bareMaintainerPages(),
     error: {

@@ -102,7 +102,7 @@ describe('several projects', () => {
   it('answer the API on the server host by name', async () => {
     expect((await app.get('localhost', '/api/status?branch=main&project=blog')).json()).toMatchObject({ project: 'blog', commit: commits.blog });
     const unnamed = await app.get('localhost', '/api/status?branch=main');
-    expect([unnamed.status, unnamed.json()]).toEqual([404, expect.objectContaining({ error: 'unknown_project', projects: ['shop', 'blog'] })]);
+    expect([unnamed.status, unnamed.json()]).toEqual([409, expect.objectContaining({ error: 'ambiguous_project', projects: ['shop', 'blog'] })]);
     expect((await app.get('shop.localhost', '/api/status?branch=main&project=blog')).status).toBe(404);
     const all = JSON.parse((await app.get('localhost', '/api/builds')).text) as { id: string; project: string }[];
     expect(new Set(all.map(({ project }) => project))).toEqual(new Set(['shop', 'blog']));

@@ -109,9 +109,9 @@ describe('with routing by session', () => {
     const label = `hash-${app.repository.head()}`;
     for (const path of [...PATHS, ...EXACT]) {
       const chosen = await headOf({ port: app.port, host: 'localhost', target: withQuery(path, 'branch=main') });
-      expect([path, statusOf(chosen), lineOf(chosen, 'location')]).toEqual([path, 302, `http://${authority}${withQuery(path, `preview=${label}`)}`]);
+      expect([path, statusOf(chosen), lineOf(chosen, 'location')]).toEqual([path, 302, `http://${authority}${withQuery(path, `__slipway=${label}`)}`]);
       expectHost(lineOf(chosen, 'location'), authority);
-      const there = await headOf({ port: app.port, host: 'localhost', target: withQuery(path, `preview=${label}`) });
+      const there = await headOf({ port: app.port, host: 'localhost', target: withQuery(path, `__slipway=${label}`) });
       expect([path, statusOf(there), lineOf(there, 'location')]).toEqual([path, 302, `http://${authority}${path}`]);
       expectHost(lineOf(there, 'location'), authority);
     }
@@ -119,7 +119,7 @@ describe('with routing by session', () => {
 
   it('A14: nothing that is chosen makes a header', async () => {
     for (const text of ['hash-x%0d%0aX-Injected:%20y', '%0d%0aX-Injected:%20y', 'branch-main%0aX-Injected:%20y']) {
-      const head = await headOf({ port: app.port, host: 'localhost', target: `/?preview=${text}` });
+      const head = await headOf({ port: app.port, host: 'localhost', target: `/?__slipway=${text}` });
       expect([text, statusOf(head) >= 400, lineOf(head, 'x-injected'), lineOf(head, 'location')]).toEqual([text, true, undefined, undefined]);
     }
   });

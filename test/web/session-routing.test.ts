@@ -4,25 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 import { parseEnvironmentName } from '../../src/domain/ids.js';
 import type { ContainerSpec } from '../../src/engine/port.js';
-import { echo, NAVIGATION, startTestApp, TOKEN, type TestApp } from '../support/test-app.js';
-
-/** A browser: keeps its cookie and says what it was given. */
-function createBrowser(app: TestApp) {
-  let cookie = '';
-  const go = async (path: string, headers: Readonly<Record<string, string>> = NAVIGATION) => {
-    const answer = await app.get('localhost', path, { headers: { ...headers, ...(cookie === '' ? {} : { cookie }) } });
-    const [given] = answer.headers['set-cookie'] ?? [];
-    if (given?.startsWith('slw_sid=')) cookie = given.split(';')[0] ?? '';
-    return answer;
-  };
-  /** Follows redirects as far as they go. */
-  const open = async (path: string) => {
-    let answer = await go(path);
-    for (let hops = 0; answer.status === 302 && hops < 5; hops += 1) answer = await go(new URL(answer.headers.location ?? '').href.replace(/^https?:\/\/[^/]+/, ''));
-    return answer;
-  };
-  return { go, open, cookie: () => cookie };
-}
+import { APP, REGISTRY } from '../support/image-app.js';
+import { createSessionBrowser as createBrowser, urlsIn } from '../support/session-browser.js';
+import { echo, startTestApp, TOKEN, type TestApp } from '../support/test-app.js';
+import { until } from '../support/until.js';
 
 describe('D3: routing by session', () => {
   let app: TestApp;
@@ -35,7 +20,8 @@ describe('D3: routing by session', () => {
     echoing = await startEchoing(() => featureSpec);
     app = await startTestApp({
       settings: { routing: 'session' },
-      configure: (config) => ({ ...config, projects: config.projects.map((project) => ({ ...project, environments: new Map([[parseEnvironmentName('jet-pack'), { env: { A: 'jet' } }]]) })) }),
+      configure: (config) => ({ ...config, projects: config.projects.map((project) => ({ ...project, environments: new Map([[parseEnvironmentName('jet-pack'), { env: { A: 'jet' } }]]), images: { registries: [REGISTRY], labels: {} } })) }),
+      registry: () => ({}),
       prepare: (repository) => { feature = repository.commit({ feature: 'yes' }, { branch: 'feature/x' }); },
       program: (spec) => {
         if (spec.commit === feature) { featureSpec = spec; return { at: echoing.port }; }
@@ -94,36 +80,66 @@ describe('D3: routing by session', () => {
     expect((await browser.go('/__slipway/status?branch=main')).text).toBe('Ready');
     expect((await browser.go('/__slipway/assets/slipway.css')).status).toBe(200);
     expect((await browser.go('/__slipway')).text).toContain('feature/x');
-    expect((await app.get('localhost', '/__slipway/api/status?branch=main')).json()).toMatchObject({ url: `http://localhost:${app.port}/?preview=hash-${main()}` });
+    expect((await app.get('localhost', '/__slipway/api/status?branch=main')).json()).toMatchObject({ url: `http://localhost:${app.port}/?__slipway=hash-${main()}` });
     expect((await app.get('localhost', '/__slipway/state', { headers: { cookie: browser.cookie() } })).json()).toMatchObject({ state: 'running' });
   });
 
+  /** Pages with something of every kind on them: a branch, an image, builds of both. */
+  const pagesOf = async (browser: ReturnType<typeof createBrowser>) => {
+    await browser.open('/?branch=main');
+    const [image = ''] = /container-[a-z0-9-]+/.exec((await browser.go(`/?image=${APP}`)).headers.location ?? '') ?? [];
+    await browser.open(`/?image=${APP}`);
+    const builds = (await browser.go('/__slipway/api/builds', {})).json() as unknown as { id: string }[];
+    expect([image.length > 10, builds.length > 1]).toEqual([true, true]);
+    return ['/', '/status', '/log', '/localimages', '/debug', `/previews/hash-${main()}`, `/previews/${image}`, ...builds.map(({ id }) => `/builds/${id}`), '/nowhere'];
+  };
+
   it('has pages whose links all stay below the prefix or choose a preview', async () => {
     const browser = createBrowser(app);
-    await browser.open('/?branch=main');
-    for (const path of ['/', '/status', '/log', '/localimages', '/debug', `/previews/hash-${main()}`, '/nowhere']) {
-      const { text } = await browser.go(`/__slipway${path}`);
-      const urls = [...text.matchAll(/(?:href|src|action)="([^"#]*)"/g)].map(([, url = '']) => url);
+    const own = `http://localhost:${app.port}`;
+    const staysOrChooses = (url: string) => {
+      const { origin, pathname, searchParams } = new URL(url, own);
+      return origin !== own || /^\/__slipway(?:\/|$)/.test(pathname) || searchParams.has('__slipway');
+    };
+    for (const path of await pagesOf(browser)) {
+      const urls = urlsIn((await browser.go(`/__slipway${path}`)).text);
       expect(urls.length).toBeGreaterThan(3);
-      expect([path, urls.filter((url) => !url.startsWith('/__slipway') && !/[?&](?:amp;)?preview=/.test(url) && !url.startsWith('http'))]).toEqual([path, []]);
+      expect([path, urls.filter((url) => !staysOrChooses(url))]).toEqual([path, []]);
     }
+  });
+
+  it('asks whatever its pages let a person change', async () => {
+    const browser = createBrowser(app);
+    const asked = new Set<string>();
+    for (const path of await pagesOf(browser)) {
+      for (const url of urlsIn((await browser.go(`/__slipway${path}`)).text).filter((each) => each.includes('/confirm?'))) {
+        const question = await browser.go(url);
+        expect([url, question.status, urlsIn(question.text).some((each) => each.startsWith('/__slipway/actions/'))]).toEqual([url, 200, true]);
+        asked.add(new URL(url, 'http://localhost').searchParams.get('action') ?? '');
+      }
+    }
+    expect([...asked]).toEqual(expect.arrayContaining(['restart', 'pull-image', 'delete-preview', 'reset']));
   });
 
   it('makes changes by confirmed form below the prefix', async () => {
     const browser = createBrowser(app);
     const asked = await browser.go(`/?branch=main&reset=1`);
     expect(asked.headers.location).toBe(`http://localhost:${app.port}/__slipway/confirm?action=reset&hash=${main()}`);
-    const page = await browser.go(`/__slipway/confirm?action=reset&hash=${main()}`);
-    const [, action = ''] = /<form[^>]* action="([^"]+)"/.exec(page.text) ?? [];
-    const [, token = ''] = /name="token" value="([^"]+)"/.exec(page.text) ?? [];
+    const { action, sent } = await browser.confirm(`/__slipway/confirm?action=reset&hash=${main()}`);
     expect(action).toBe('/__slipway/actions/reset');
-    const sent = await app.get('localhost', action, {
-      method: 'POST', body: `hash=${main()}&token=${token}`,
-      headers: { ...NAVIGATION, 'cookie': browser.cookie(), 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'same-origin', 'origin': `http://localhost:${app.port}` },
-    });
     expect([sent.status, sent.headers.location]).toEqual([303, expect.stringMatching(/^\/__slipway\/builds\/b_/)]);
     const byToken = await app.get('localhost', `/__slipway/actions/reset?hash=${feature}`, { method: 'POST', headers: { authorization: `Bearer ${TOKEN}` } });
     expect([byToken.status, byToken.json().url]).toEqual([202, expect.stringMatching(/^\/__slipway\/builds\/b_/)]);
+  });
+
+  it('starts the chosen preview anew by confirmed form', async () => {
+    const browser = createBrowser(app);
+    await browser.open('/?branch=feature/x');
+    const [label, before] = [`hash-${feature}`, app.engine.calls.start];
+    const { action, sent } = await browser.confirm(`/__slipway/confirm?action=restart&preview=${label}`);
+    expect([action, sent.status, sent.headers.location]).toEqual(['/__slipway/actions/restart', 303, `/__slipway/previews/${label}`]);
+    expect((await browser.go('/about')).json()).toMatchObject({ commit: feature });
+    await until(() => app.engine.calls.start > before, 'it is started again');
   });
 
   it('opens WebSockets of the chosen preview, and of no other', async () => {
@@ -143,7 +159,7 @@ describe('D3: routing by session', () => {
   it('refuses a preview that does not exist with a sentence, and keeps the choice', async () => {
     const browser = createBrowser(app);
     await browser.open('/?branch=main');
-    for (const [query, status] of [['branch=nowhere', 404], ['preview=nonsense', 404], [`preview=hash-${'0'.repeat(40)}`, 404], ['preview=a&preview=b', 400], ['hash=zzz', 400]] as const) {
+    for (const [query, status] of [['branch=nowhere', 404], ['__slipway=nonsense', 404], [`__slipway=hash-${'0'.repeat(40)}`, 404], ['__slipway=a&__slipway=b', 400], ['hash=zzz', 400]] as const) {
       expect([query, (await browser.go(`/x?${query}`)).status]).toEqual([query, status]);
     }
     expect((await browser.go('/about')).json()).toMatchObject({ commit: main() });
