@@ -5,6 +5,7 @@ import { letsImagesRun } from '../domain/image-policy.js';
 import { parseLabel } from '../domain/preview-name.js';
 import { labelNames } from '../domain/project.js';
 import { CHOICE } from '../domain/urls.js';
+import { classifyRequest } from '../serve/request-kind.js';
 import { hostOf, projectOf, type WebDeps } from './context.js';
 import { answerError, refuseUnknown } from './error-page.js';
 import { headers } from './headers.js';
@@ -57,6 +58,8 @@ function choosePreview(deps: ChoiceDeps, session: RequestHandler): RequestHandle
     const label = query?.get(CHOICE);
     if (!query || label === undefined) { next(); return; }
     const choose = async () => {
+      // A page that is fetched ahead would change what the page in front of the person talks to; refused, it is asked for again.
+      if (classifyRequest(req) === 'passive') throw new AppError('preview_unavailable', 'This kind of request chooses nothing.');
       const project = projectOf(deps, req);
       const name = parseLabel(label.toLowerCase(), labelNames(project));
       if (!name) throw new AppError('unknown_preview', `There is no preview “${label}”.`);

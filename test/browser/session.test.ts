@@ -58,9 +58,9 @@ describe('D3: with everything on one host', () => {
     await page.getByText('Now with a cart.').waitFor();
     expect(await page.evaluate(async () => (await fetch('/?branch=realtime&image=cat.png')).text())).toContain('Now with a cart.');
     await page.goto(at('/__slipway/status'));
-    await page.locator('a[href^="/__slipway/previews/"]', { hasText: 'feature/cart' }).first().click();
+    await page.locator('tr', { hasText: 'feature/cart' }).first().getByRole('link', { name: /^Log of / }).click();
     await page.getByRole('button', { name: 'Restart' }).click();
-    expect(page.url()).toContain('/__slipway/confirm?action=restart&preview=');
+    await page.waitForURL(/\/__slipway\/confirm\?action=restart&preview=/);
     await page.getByRole('button', { name: 'Restart' }).click();
     await page.waitForURL(/\/__slipway\/previews\/hash-[0-9a-f]{40}$/);
     await page.goto(at('/'));

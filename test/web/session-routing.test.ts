@@ -6,7 +6,7 @@ import { parseEnvironmentName } from '../../src/domain/ids.js';
 import type { ContainerSpec } from '../../src/engine/port.js';
 import { APP, REGISTRY } from '../support/image-app.js';
 import { createSessionBrowser as createBrowser, urlsIn } from '../support/session-browser.js';
-import { echo, startTestApp, TOKEN, type TestApp } from '../support/test-app.js';
+import { echo, NAVIGATION, startTestApp, TOKEN, type TestApp } from '../support/test-app.js';
 import { until } from '../support/until.js';
 
 describe('D3: routing by session', () => {
@@ -52,6 +52,16 @@ describe('D3: routing by session', () => {
     expect((await browser.open(`/?hash=${main().slice(0, 10)}`)).json()).toMatchObject({ url: '/', commit: main() });
     expect((await browser.go('/about')).json()).toMatchObject({ commit: main() });
     expect((await browser.open('/?branch=main&env=jet-pack')).json()).toMatchObject({ env: { A: 'jet', SLIPWAY_URL: `http://localhost:${app.port}` } });
+  });
+
+  it('is changed by nobody but a person or program: a prefetch, HEAD and a crawler leave it', async () => {
+    const browser = createBrowser(app);
+    await browser.open('/?branch=main');
+    for (const headers of [{ ...NAVIGATION, 'sec-purpose': 'prefetch' }, { ...NAVIGATION, 'sec-purpose': 'prefetch;prerender' }, { ...NAVIGATION, 'user-agent': 'Slackbot-LinkExpanding 1.0' }]) {
+      expect((await browser.go('/?__slipway=branch-feature-x-62b4a8', headers)).status).toBe(503);
+    }
+    expect((await app.get('localhost', `/?__slipway=hash-${feature}`, { method: 'HEAD', headers: { cookie: browser.cookie() } })).status).toBe(503);
+    expect((await browser.go('/about')).json()).toMatchObject({ commit: main() });
   });
 
   it('is one browser’s own: another one and the cookie-less see the chooser', async () => {
@@ -177,7 +187,7 @@ describe('D3: routing by session', () => {
 async function startEchoing(specOf: () => ContainerSpec | undefined) {
   const http = createServer((req, res) => { const spec = specOf(); if (spec) echo(spec)(req, res); else res.destroy(); });
   const sockets = new WebSocketServer({ server: http });
-  sockets.on('connection', (socket) => { socket.on('message', (data) => { socket.send(String(data)); }); });
+  sockets.on('connection', (socket) => { socket.on('message', (data) => { socket.send(data, { binary: false }); }); });
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   return {
