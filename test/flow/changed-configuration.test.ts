@@ -102,9 +102,9 @@ describe('a pull that a stopped server left behind', () => {
   const labelled: AllowedImages = { registries: [REGISTRY], labels: { target: 'preview' } };
 
   it.each([
-    ['running', 'registry is not allowed any more', other, 0], ['running', 'required labels are others now', labelled, 0],
-    ['queued', 'registry is not allowed any more', other, 1], ['queued', 'required labels are others now', labelled, 1],
-  ] as const)('D13: is not taken up, %s when its %s', async (_was, _why, next, which) => {
+    ['it ran and its registry is not allowed any more', other, 0], ['it ran and the required labels are others now', labelled, 0],
+    ['it waited and its registry is not allowed any more', other, 1], ['it waited and the required labels are others now', labelled, 1],
+  ] as const)('D13: is not taken up, when %s', async (_why, next, which) => {
     const references = [APP, `${REGISTRY}/team/second:v1`];
     let allowed: AllowedImages = { registries: [REGISTRY], labels: {} };
     await using app = await startImageApp({
