@@ -24,6 +24,7 @@ import { createRetireBranches } from './flow/retire-branches.js';
 import { createReadServerFacts } from './flow/server-facts.js';
 import { createVisitPreview } from './flow/visit-preview.js';
 import { createWatchEngine } from './flow/watch-engine.js';
+import { createWatchStatus } from './flow/watch-status.js';
 import type { Clock } from './kernel/clock.js';
 import { createEventStreams } from './kernel/event-stream.js';
 import { createLimit } from './kernel/limit.js';
@@ -105,7 +106,7 @@ export function createApp(deps: AppDeps): App {
   const serverHost = new URL(settings.url ?? 'http://localhost').hostname;
   const hosts = createHostReader({ serverHost, projects });
   const templates = createTemplates({ folder: deps.views });
-  const streams = createEventStreams({ clock });
+  const streams = createEventStreams({ clock, addressOf: (req) => callers.addressOf(req) });
   const loops = createLoopBook({ clock });
   const failures = createFailureBook({ file: join(stateDir, 'failures.json'), runtime: deps.runtime, clock, log });
   const machine = createMachine({ runtime: deps.runtime, folder: stateDir, clock, log, loops });
@@ -132,8 +133,9 @@ export function createApp(deps: AppDeps): App {
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });
   const openPreview = createOpenPreview({ findImage, engine, ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
+  const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });
   const renewPreview = createRenewPreview({ findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
-  const visits = createVisitPreview({ findPreview, findProject, hosts, openPreview, readStatus, builds, instances, buildLogs, sources, urls, clock });
+  const visits = createVisitPreview({ findPreview, findProject, hosts, openPreview, readStatus, watchStatus, buildLogs, sources, urls, clock });
   const adoptRunning = createAdoptRunning({ projects, engine, instances, logs: runLogs, probe: probeHttp, ...stores, routing, openPreview, urls, clock, log });
   const followBranches = createFollowBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
   const retireBranches = createRetireBranches({ sources, ...stores, instances, routing, clock, log, loops, graceMs: DELETED_BRANCH_GRACE_MS, drainMs: DRAIN_MS });
@@ -168,7 +170,7 @@ export function createApp(deps: AppDeps): App {
   const door = createDoor({ token: identity.token, urls });
   const session = createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure });
   const webDeps: WebOptions = {
-    projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
+    projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, watchStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
     listImages, removeImage, deleteImagePreview, readServerFacts, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
     session,
   };

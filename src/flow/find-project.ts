@@ -90,9 +90,9 @@ export function createFindProject({ projects, sources, routes, clock }: FindProj
 
   const notFound = (sought: Sought): AppError => {
     const unreached = projects.filter(({ name }) => fetched?.pending.has(name) === true || sources.get(name)?.fault()).map(({ name }) => name);
-    if (unreached.length > 0) return new AppError('git_unreachable', `It is in no project that can be reached; ${unreached.slice(0, 5).join(', ')} cannot.`);
-    return 'hash' in sought ? new AppError('commit_not_found', `No project has a commit “${sought.hash}”.`)
-      : new AppError('unknown_ref', `No project has a branch or tag “${'slug' in sought ? sought.slug : sought.branch}”.`);
+    const asked = 'hash' in sought ? sought.hash : 'slug' in sought ? sought.slug : sought.branch;
+    if (unreached.length > 0) return new AppError('git_unreachable', `“${asked}” is in no project that can be reached; ${unreached.slice(0, 5).join(', ')} cannot.`);
+    return 'hash' in sought ? new AppError('commit_not_found', `No project has a commit “${asked}”.`) : new AppError('unknown_ref', `No project has a branch or tag “${asked}”.`);
   };
 
   const find: FindProject['find'] = async (sought) => {

@@ -1,6 +1,6 @@
 import type { Build } from '../domain/build.js';
 import type { QueuePlace } from '../build/estimate.js';
-import type { CommitHash, EnvironmentName, RefName } from '../domain/ids.js';
+import type { BuildKey, CommitHash, EnvironmentName, RefName } from '../domain/ids.js';
 import type { ImageReference } from '../domain/image-reference.js';
 import type { PreviewName } from '../domain/preview-name.js';
 import type { Project } from '../domain/project.js';
@@ -44,6 +44,9 @@ export interface ImagePreview extends AnyPreview {
 /** What an image comes from: a commit by the project's recipe, or a registry. */
 export type PreviewSource = Pick<CommitPreview, 'project' | 'commit'> | Pick<ImagePreview, 'project' | 'commit' | 'image'>;
 
+/** Under which one preview, as it was found, is looked up: a branch that moved is another one. */
+export const keyOfPreview = ({ project, label, commit, branch }: FoundPreview): string => JSON.stringify([project.name, label, commit, branch]);
+
 /** What is known of a preview at one moment. */
 export interface PreviewStatus {
   readonly preview: FoundPreview;
@@ -53,6 +56,8 @@ export interface PreviewStatus {
   readonly release: Release | undefined;
   /** The route's newest release, even if it never became ready. */
   readonly tried: Release | undefined;
+  /** The key of what is wanted; undefined before it was first computed. */
+  readonly key: BuildKey | undefined;
   /** The build of the wanted commit, or the pull of the wanted image. */
   readonly build: Build | undefined;
   readonly place: QueuePlace | undefined;

@@ -77,7 +77,7 @@ export interface ServerFactsDeps {
   readonly instances: Pick<Instances, 'running'>;
   readonly hold: Pick<Hold, 'waiting'>;
   readonly routing: Pick<RoutingTable, 'inFlight'>;
-  readonly streams: Pick<EventStreams, 'count'>;
+  readonly streams: Pick<EventStreams, 'count' | 'most'>;
   readonly sessions: Pick<SessionRecords, 'count'>;
   readonly connections: Server['connections'];
   readonly sources: ReadonlyMap<Project['name'], Source>;
@@ -125,7 +125,7 @@ async function readBounds({ connections, routing, hold, streams, instances, buil
     { name: 'connections', now: await connections(), most: limits.connections },
     { name: 'requestsInFlight', now: routing.inFlight, most: null },
     { name: 'requestsHeld', now: hold.waiting, most: limits.held },
-    { name: 'eventStreams', now: streams.count, most: null },
+    { name: 'eventStreams', now: streams.count, most: streams.most },
     { name: 'instances', now: instances.running().length, most: null },
     { name: 'buildsWaiting', now: builds.size().waiting, most: limits.queue.queue },
     { name: 'sessions', now: await sessions.count(), most: limits.sessions },

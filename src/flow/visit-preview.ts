@@ -1,6 +1,5 @@
-import type { Builds } from '../build/builds.js';
 import type { BuildLogs } from '../build/log.js';
-import { AppError, toAppError, type ErrorCode } from '../domain/errors.js';
+import { AppError, isPassing, toAppError, type ErrorCode } from '../domain/errors.js';
 import type { BuildId } from '../domain/ids.js';
 import { formatRelease } from '../domain/ids.js';
 import type { HostReader } from '../domain/hosts.js';
@@ -9,7 +8,7 @@ import type { PreviewName } from '../domain/preview-name.js';
 import { formatLabel } from '../domain/preview-name.js';
 import type { Urls } from '../domain/urls.js';
 import type { Clock } from '../kernel/clock.js';
-import type { Instances } from '../run/instances.js';
+import { createCoalesce, type Coalesce } from '../kernel/coalesce.js';
 import type { Visit, Visits, VisitView } from '../serve/visits.js';
 import type { PageLink } from '../serve/waiting-models.js';
 import type { Source } from '../source/source.js';
@@ -18,7 +17,7 @@ import type { FindProject } from './find-project.js';
 import type { OpenPreview } from './open-preview.js';
 import type { FoundPreview, PreviewStatus } from './preview.js';
 import type { ReadStatus } from './preview-status.js';
-import { watchChanges } from './watch-changes.js';
+import type { WatchStatus } from './watch-status.js';
 
 export interface VisitPreviewDeps {
   readonly findPreview: FindPreview;
@@ -26,8 +25,7 @@ export interface VisitPreviewDeps {
   readonly hosts: Pick<HostReader, 'hostsOf'>;
   readonly openPreview: OpenPreview;
   readonly readStatus: ReadStatus;
-  readonly builds: Pick<Builds, 'onChange'>;
-  readonly instances: Pick<Instances, 'onChange'>;
+  readonly watchStatus: WatchStatus;
   readonly buildLogs: Pick<BuildLogs, 'follow' | 'read'>;
   readonly sources: ReadonlyMap<Project['name'], Source>;
   readonly urls: Urls;
@@ -41,16 +39,24 @@ const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set([
 
 /** What happens when somebody looks at a preview: find it, open it, and tell them meanwhile. */
 export function createVisitPreview(deps: VisitPreviewDeps): Visits {
+  const lastLines = createCoalesce<BuildId, readonly string[]>();
+  const views = new WeakMap<PreviewStatus, Promise<VisitView>>();
+  /** Made once for all who share a status. */
+  const viewOf = (status: PreviewStatus): Promise<VisitView> => {
+    const view = views.get(status) ?? makeView(status, deps);
+    views.set(status, view);
+    return view;
+  };
   return {
     homes: async (name) => (await deps.findProject.findNamed(name)).flatMap((project) => deps.hosts.hostsOf(project)[0] ?? []),
     find: async (project: Project, name: PreviewName): Promise<Visit> => {
       const preview = await deps.findPreview.find({ project, name });
       return {
         label: preview.label,
-        open: () => openWithLastLines(preview, deps),
-        view: async () => viewOf(await deps.readStatus(preview), deps),
+        open: () => openWithLastLines(preview, lastLines, deps),
+        view: async () => viewOf(await deps.readStatus(preview)),
         watch: async function* (signal) {
-          for await (const status of watchStatus(preview, deps, signal)) yield await viewOf(status, deps);
+          for await (const status of deps.watchStatus(preview, signal)) yield await viewOf(status);
         },
         lines: (build: BuildId, after: number, signal: AbortSignal) => deps.buildLogs.follow(build, after, signal),
       };
@@ -58,37 +64,38 @@ export function createVisitPreview(deps: VisitPreviewDeps): Visits {
   };
 }
 
-async function openWithLastLines(preview: FoundPreview, { openPreview, readStatus, buildLogs }: VisitPreviewDeps): Promise<void> {
+async function openWithLastLines(preview: FoundPreview, shared: Coalesce<BuildId, readonly string[]>, { openPreview, readStatus, buildLogs }: VisitPreviewDeps): Promise<void> {
   try {
     await openPreview.open(preview, { trigger: 'open' });
   } catch (thrown) {
     const error = toAppError(thrown);
     const build = OF_THE_BUILD.has(error.code) ? (await readStatus(preview)).build : undefined;
     if (!build) throw error;
-    const lastLines: string[] = [];
-    for await (const { text } of buildLogs.read(build.id)) {
-      lastLines.push(text);
-      if (lastLines.length > SHOWN_LINES) lastLines.shift();
-    }
+    const lastLines = await shared.run(build.id, () => readLastLines(build.id, buildLogs));
     throw new AppError(error.code, error.message, { cause: error, details: { ...error.details, lastLines } });
   }
 }
 
-type WatchStatusDeps = Pick<VisitPreviewDeps, 'readStatus' | 'builds' | 'instances' | 'openPreview'>;
-
-/** The status now and after each change of a build or an instance of the project. */
-export async function* watchStatus(preview: FoundPreview, deps: WatchStatusDeps, signal: AbortSignal): AsyncGenerator<PreviewStatus> {
-  const { readStatus, builds, instances, openPreview } = deps;
-  const { name } = preview.project;
-  const changes = watchChanges([
-    (notify) => builds.onChange((build) => { if (build.project === name) notify(); }),
-    (notify) => instances.onChange((change) => { if ((change.kind === 'running' ? change.instance.release : change.release).project === name) notify(); }),
-    (notify) => openPreview.onChange(({ project, label }) => { if (project === name && label === preview.label) notify(); }),
-  ], signal);
-  for await (const _ of changes) yield await readStatus(preview);
+async function readLastLines(build: BuildId, buildLogs: Pick<BuildLogs, 'read'>): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for await (const { text } of buildLogs.read(build)) {
+    lines.push(text);
+    if (lines.length > SHOWN_LINES) lines.shift();
+  }
+  return lines;
 }
 
-async function viewOf(status: PreviewStatus, deps: VisitPreviewDeps): Promise<VisitView> {
+/** It does not run what is wanted, and the last attempt did not fail for a reason that lasts: that one needs a person. */
+function isWorthOpening({ preview, state, release, tried, build, lastError }: PreviewStatus): boolean {
+  if (state !== 'running' && state !== 'error') return true;
+  if (state === 'running' && release?.commit === preview.commit) return false;
+  // While an old release runs, the route's last error may be about another commit than the one that is wanted now.
+  const noted = state === 'error' || tried?.commit === preview.commit ? lastError : null;
+  const failure = noted?.code ?? build?.error?.code;
+  return failure === undefined ? state !== 'error' : isPassing(failure);
+}
+
+async function makeView(status: PreviewStatus, deps: VisitPreviewDeps): Promise<VisitView> {
   const { preview, build, place, release } = status;
   const { urls, openPreview, clock, sources } = deps;
   const { project, label, commit, branch, environment } = preview;
@@ -104,6 +111,7 @@ async function viewOf(status: PreviewStatus, deps: VisitPreviewDeps): Promise<Vi
       buildUrl, logUrl: build ? control(`/api/builds/${build.id}/log`) : null,
     },
     build: build?.id ?? null,
+    isWorthOpening: isWorthOpening(status),
     release: release ? formatRelease(release.number) : null,
     elapsedSeconds: since === undefined ? 0 : Math.max(0, Math.round((clock.now() - since) / 1_000)),
     previous: release && release.commit !== commit ? previousLink(status, projectHost, urls) : null,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { AppError } from '../domain/errors.js';
 import type { LogLine } from '../domain/log-line.js';
 import type { Clock } from './clock.js';
 
@@ -18,22 +19,63 @@ const HEARTBEAT_MS = 15_000;
 
 /** All viewers' streams, so that a server that stops can end them: they would never end by themselves. */
 export interface EventStreams {
-  /** Begins the answer. Its headers keep proxies and browsers from storing or holding it back. */
+  /**
+   * Begins the answer. Its headers keep proxies and browsers from storing or holding it back.
+   *
+   * @throws AppError `too_busy`, `too_many_requests` before anything is answered, when there are as many as there may be
+   */
   open(req: IncomingMessage, res: ServerResponse): EventStream;
   /** How many are open. */
   readonly count: number;
+  /** How many may be open at the same time. */
+  readonly most: number;
   /** Ends every stream, and each later one at once. */
   close(): void;
 }
 
-export function createEventStreams({ clock }: { clock: Clock }): EventStreams {
+export interface EventStreamsDeps {
+  readonly clock: Clock;
+  /** The client's address, whatever stands in between. */
+  readonly addressOf: (req: IncomingMessage) => string;
+  readonly limits?: EventStreamLimits;
+}
+
+export interface EventStreamLimits {
+  /** Of all clients. */
+  readonly most: number;
+  /** Of one address, behind which a whole office may be. */
+  readonly perClient: number;
+}
+
+const LIMITS: EventStreamLimits = { most: 2_000, perClient: 64 };
+const RETRY_SECONDS = 5;
+
+export function createEventStreams({ clock, addressOf, limits = LIMITS }: EventStreamsDeps): EventStreams {
   const streams = new Set<EventStream>();
+  const ofClient = new Map<string, number>();
   let closed = false;
+
+  const count = (address: string, change: 1 | -1) => {
+    const now = (ofClient.get(address) ?? 0) + change;
+    if (now > 0) ofClient.set(address, now);
+    else ofClient.delete(address);
+  };
+
+  const assertRoom = (address: string) => {
+    const details = { retryAfterSeconds: RETRY_SECONDS };
+    if (streams.size >= limits.most) throw new AppError('too_busy', `${streams.size} event streams are open already.`, { details });
+    if ((ofClient.get(address) ?? 0) >= limits.perClient) throw new AppError('too_many_requests', `${limits.perClient} event streams of this address are open already.`, { details });
+  };
+
   return {
+    most: limits.most,
     open: (req, res) => {
+      const address = addressOf(req);
+      assertRoom(address);
       const stream = openEventStream(req, res, clock);
       streams.add(stream);
-      stream.signal.addEventListener('abort', () => { streams.delete(stream); }, { once: true });
+      count(address, 1);
+      stream.signal.addEventListener('abort', () => { streams.delete(stream); count(address, -1); }, { once: true });
       if (closed) stream.close();
       return stream;
     },

@@ -25,16 +25,18 @@ export async function answerReserved({ req, res }: { req: IncomingMessage; res: 
   if (path === 'state') { sendJson(res, 200, (await visit.view()).waiting); return; }
   if (path !== 'events') { answers.failure({ req, res, page: false }, new AppError('not_found', 'There is nothing at this path.')); return; }
   const stream = streams.open(req, res);
-  // Whoever watches wants it open: after a restart of this server their page goes on without a reload.
-  if (opens) visit.open().catch(() => undefined);
-  await streamEvents(stream, visit, lastEventId(req));
+  await streamEvents(stream, visit, { after: lastEventId(req), opens });
 }
 
 /** A build has no log before its turn came, so that one seen waiting is followed once it does not wait any more. */
-async function streamEvents(stream: EventStream, visit: Visit, after: number): Promise<void> {
+async function streamEvents(stream: EventStream, visit: Visit, { after, opens }: { after: number; opens: boolean }): Promise<void> {
+  let mayOpen = opens;
   let waited: BuildId | null = null;
   let following: BuildId | null = null;
-  for await (const { build, waiting } of visit.watch(stream.signal)) {
+  for await (const { build, waiting, isWorthOpening } of visit.watch(stream.signal)) {
+    // Whoever watches wants it open: after a restart of this server their page goes on without a reload.
+    if (mayOpen && isWorthOpening) visit.open().catch(() => undefined);
+    mayOpen = false;
     await stream.send('state', waiting);
     if (waiting.state === 'pending') waited = build;
     else if (build !== null && build !== following && (waiting.state === 'building' || build === waited)) {

@@ -33,6 +33,8 @@ export interface VisitView {
   readonly subject: PreviewSubject;
   readonly waiting: WaitingState;
   readonly build: BuildId | null;
+  /** Whether letting it run is of use to those who only watch. */
+  readonly isWorthOpening: boolean;
   /** Such as `v7`; null before the first. */
   readonly release: string | null;
   readonly elapsedSeconds: number;

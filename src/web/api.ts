@@ -4,7 +4,6 @@ import { AppError } from '../domain/errors.js';
 import type { BuildId } from '../domain/ids.js';
 import { parseDuration } from '../domain/units.js';
 import type { FoundPreview } from '../flow/preview.js';
-import { watchStatus } from '../flow/visit-preview.js';
 import { watchChanges } from '../flow/watch-changes.js';
 import type { LogLine } from '../domain/log-line.js';
 import type { Response } from 'express';
@@ -144,7 +143,7 @@ export function streamPreview(deps: WebDeps): RequestHandler<{ label: string }> 
       stream.sendLines(skipUntil(deps.runLogs.follow(release, deps.instances.container(release), stream.signal), lastEventId(req)))
         .catch((error: unknown) => { deps.log.warn('application log not followed', { preview: preview.label, error }); });
     }
-    for await (const status of watchStatus(preview, deps, stream.signal)) await stream.send('state', { state: status.state, release: status.release?.number ?? null });
+    for await (const status of deps.watchStatus(preview, stream.signal)) await stream.send('state', { state: status.state, release: status.release?.number ?? null });
   };
 }
 

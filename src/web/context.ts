@@ -14,6 +14,7 @@ import type { FindProject } from '../flow/find-project.js';
 import type { ListImages } from '../flow/list-images.js';
 import type { OpenPreview } from '../flow/open-preview.js';
 import type { ReadStatus } from '../flow/preview-status.js';
+import type { WatchStatus } from '../flow/watch-status.js';
 import type { RemoveImage } from '../flow/remove-image.js';
 import type { RenewPreview } from '../flow/renew-preview.js';
 import type { ReadServerFacts } from '../flow/server-facts.js';
@@ -41,6 +42,7 @@ export interface WebDeps {
   readonly findProject: FindProject;
   readonly openPreview: OpenPreview;
   readonly readStatus: ReadStatus;
+  readonly watchStatus: WatchStatus;
   readonly renewPreview: RenewPreview;
   readonly builds: Builds;
   readonly buildLogs: BuildLogs;

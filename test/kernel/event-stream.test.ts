@@ -2,17 +2,20 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { LogLine } from '../../src/domain/log-line.js';
-import { createEventStreams, lastEventId, type EventStream } from '../../src/kernel/event-stream.js';
+import { createEventStreams as create, lastEventId, type EventStream, type EventStreamsDeps } from '../../src/kernel/event-stream.js';
 import { createFakeClock } from '../support/fake-clock.js';
+
+/** All who ask are at the same address unless a test says otherwise. */
+const createEventStreams = (deps: Pick<EventStreamsDeps, 'clock'> & Partial<EventStreamsDeps>) => create({ addressOf: () => '192.0.2.1', ...deps });
 
 const HEAD = 'retry: 1000\n\n';
 
-interface Viewing extends AsyncDisposable { readonly stream: EventStream; readonly res: ServerResponse; readonly seen: IncomingMessage }
+interface Viewing extends AsyncDisposable { readonly stream: EventStream; readonly req: IncomingMessage; readonly res: ServerResponse; readonly seen: IncomingMessage }
 
 /** One viewer of one stream over a real connection; nothing is read before the test does. */
 async function view(streams: Pick<ReturnType<typeof createEventStreams>, 'open'>): Promise<Viewing> {
-  let opened: { stream: EventStream; res: ServerResponse } | undefined;
-  const server = createServer((req, res) => { opened = { stream: streams.open(req, res), res }; });
+  let opened: { stream: EventStream; req: IncomingMessage; res: ServerResponse } | undefined;
+  const server = createServer((req, res) => { opened = { stream: streams.open(req, res), req, res }; });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const asking = request({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', agent: false }).end();
@@ -104,6 +107,26 @@ describe('an event stream', () => {
     streams.close();
     expect([await readUntil(early.seen, () => false), await readUntil(late.seen, () => false)]).toEqual([HEAD, HEAD]);
     expect([early.stream.signal.aborted, late.stream.signal.aborted]).toEqual([true, true]);
+  });
+
+  it.each([
+    ['too_busy', { most: 1, perClient: 9 }, '192.0.2.2'], ['too_many_requests', { most: 9, perClient: 1 }, '192.0.2.1'],
+  ])('INV7: is refused with %s beyond its bound, until one ends', async (code, limits, second) => {
+    const asking = ['192.0.2.1', second, second];
+    const streams = createEventStreams({ clock: createFakeClock(), limits, addressOf: () => asking.shift() ?? '' });
+    await using first = await view(streams);
+    expect(() => streams.open(first.req, first.res)).toThrow(expect.objectContaining({ code, details: { retryAfterSeconds: 5 } }) as Error);
+    first.stream.close();
+    await using next = await view(streams);
+    expect([next.seen.statusCode, streams.count, streams.most]).toEqual([200, 1, limits.most]);
+  });
+
+  it('INV7: of one address leave room for those of others', async () => {
+    const asking = ['192.0.2.1', '192.0.2.2'];
+    const streams = createEventStreams({ clock: createFakeClock(), limits: { most: 9, perClient: 1 }, addressOf: () => asking.shift() ?? '' });
+    await using one = await view(streams);
+    await using other = await view(streams);
+    expect([one.seen.statusCode, other.seen.statusCode, streams.count]).toEqual([200, 200, 2]);
   });
 });
 

@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../src/kernel/clock.js';
 import type { ApplicationLog } from '../../src/kernel/log.js';
 import type { Runtime } from '../../src/kernel/runtime.js';
 import type { ForwardTimeouts } from '../../src/serve/forward.js';
-import { openDatabase } from '../../src/state/database.js';
+import { openDatabase, type Database } from '../../src/state/database.js';
 import { readIdentity } from '../../src/state/identity.js';
 import type { FakeProgram } from './fake-containers.js';
 import { createFakeEngine, type FakeBuild, type FakeEngine, type FakeEngineOptions } from './fake-engine.js';
@@ -35,6 +35,8 @@ export interface TestAppOptions {
   readonly configure?: (config: Config) => Config;
   /** How long the data plane waits for applications. */
   readonly timeouts?: Partial<ForwardTimeouts>;
+  /** Watches what is read from the records. */
+  readonly watchDatabase?: (database: Database) => Database;
 }
 
 export interface TestAnswer {
@@ -114,7 +116,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   let app: App | undefined;
   const start = async () => {
     const config = configure(given);
-    const database = await openDatabase({ folder: stateDir, clock, log });
+    const { watchDatabase = (opened: Database) => opened } = options;
+    const database = watchDatabase(await openDatabase({ folder: stateDir, clock, log }));
     app = createApp({ config, identity, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}) });
     await app.start();
   };

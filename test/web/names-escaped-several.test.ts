@@ -57,6 +57,9 @@ describe('A4: with several projects', () => {
     expect(text).toContain('&lt;img src=x onerror=alert(8)&gt;');
     const both = await app.get('localhost', `/?branch=${encodeURIComponent(BRANCHES[0] ?? '')}`, { headers: NAVIGATION });
     checkAnswer('in both', both);
-    expect(both.text).toContain('a&lt;script&gt;alert(1)');
+    expect(both.status).toBe(409);
+    const unknown = await app.get('localhost', `/?branch=${encodeURIComponent(`${BRANCHES[0] ?? ''}x`)}`, { headers: NAVIGATION });
+    checkAnswer('in none', unknown);
+    expect(unknown.text).toContain('a&lt;script&gt;alert(1)');
   });
 });
