@@ -28,7 +28,7 @@ describe('D3: with everything on one host', () => {
     await page.goto(at('/form'));
     expect(page.url()).toBe(at('/__slipway/'));
     await page.getByRole('button', { name: 'Open slow/build' }).click();
-    expect(page.url()).toBe(at('/'));
+    await page.waitForURL(at('/'));
     await page.locator('#log').getByText('polishing the brass').first().waitFor();
     expect(await page.locator('#build-link').getAttribute('href')).toMatch(new RegExp(`^http://localhost:${server.port}/__slipway/builds/b_`));
     await page.getByText('This is the main branch.').first().waitFor();
@@ -43,12 +43,15 @@ describe('D3: with everything on one host', () => {
   it('another browser has a choice of its own', async () => {
     await using one = await openVisitor(browser);
     await using other = await openVisitor(browser);
+    const cart = () => one.page.getByText('Now with a cart.').waitFor();
+    const live = () => other.page.getByText('Server-sent events and a WebSocket, live.').waitFor();
     await one.page.goto(at('/?branch=feature/cart'));
     await other.page.goto(at('/?branch=realtime'));
+    // A waiting page reloads itself, which would interrupt a navigation of the test's own.
+    await Promise.all([cart(), live()]);
     await one.page.goto(at('/'));
-    await one.page.getByText('Now with a cart.').waitFor();
     await other.page.goto(at('/'));
-    await other.page.getByText('Server-sent events and a WebSocket, live.').waitFor();
+    await Promise.all([cart(), live()]);
   }, 90_000);
 
   it('scripts of the application have names of their own, and a person restarts it from its page', async () => {
