@@ -215,7 +215,8 @@ describe('names that could be commands', () => {
       expect((await started.source.findSlug(slugOf(parseRefName(name)))).name).toBe(name);
     }
     await started.source.refresh();
-    const calls = started.calls().join('\n');
+    // Without their environments: folders of this machine may be called anything.
+    const calls = started.calls().map((call) => call.split(' :: ')[0] ?? '').join('\n');
     for (const name of NAMES) expect(calls).not.toContain(name);
     expect(execFileSync('find', [started.folder, '-name', 'pwn']).toString()).toBe('');
   });
