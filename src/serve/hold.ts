@@ -41,7 +41,15 @@ export interface Hold {
   close(): void;
 }
 
-type Outcome = { readonly kind: 'open' | 'late' | 'gone' } | { readonly kind: 'failed'; readonly error: AppError };
+interface Refusal { readonly kind: 'failed'; readonly error: AppError }
+type Outcome = { readonly kind: 'open' | 'late' | 'gone' } | Refusal;
+/** What came of a held request: it was let through, or why not. */
+type Admission = { readonly kind: 'through' | 'late' | 'gone' } | Refusal;
+
+interface Waiting { readonly ms: number; readonly gone: AbortSignal; readonly forward: () => boolean }
+
+/** Before a preview that was lost as soon as it ran is opened anew. */
+const AGAIN_MS = 20;
 
 export function createHold({ visits, answers, streams, clock, limits, urlOf }: HoldDeps): Hold {
   let held = 0;
@@ -70,6 +78,20 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     }
   };
 
+  /** What runs may be lost before anything is sent to it: it is opened anew then, as long as the time lasts. */
+  const admit = async (visit: Visit, { ms, gone, forward }: Waiting): Promise<Admission> => {
+    const until = clock.monotonic() + ms;
+    while (!gone.aborted) {
+      const outcome = await wait(visit, Math.max(0, until - clock.monotonic()), gone);
+      if (outcome.kind === 'failed') return outcome;
+      if (outcome.kind !== 'open') return { kind: outcome.kind };
+      if (forward()) return { kind: 'through' };
+      if (clock.monotonic() >= until) return { kind: 'late' };
+      await clock.sleep(AGAIN_MS, gone);
+    }
+    return { kind: 'gone' };
+  };
+
   const pending = async (visit: Visit) => {
     const { waiting } = await visit.view();
     return new AppError('preview_pending', `The preview is ${waiting.state}.`);
@@ -81,8 +103,8 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
       answers.failure({ req, res, page }, new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.'), await visit.view());
       return;
     }
-    const outcome = await wait(visit, page ? limits.navigationMs : limits.requestMs, goneSignal(res));
-    if (outcome.kind === 'gone' || (outcome.kind === 'open' && forward())) return;
+    const outcome = await admit(visit, { ms: page ? limits.navigationMs : limits.requestMs, gone: goneSignal(res), forward });
+    if (outcome.kind === 'gone' || outcome.kind === 'through') return;
     const view = await visit.view();
     if (outcome.kind === 'failed') answers.failure({ req, res, page }, outcome.error, view);
     else if (page) answers.waiting(res, view);
@@ -124,8 +146,8 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
       try {
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
-        const outcome = await wait(visit, limits.requestMs, gone.signal);
-        if (outcome.kind === 'gone' || (outcome.kind === 'open' && forward())) return;
+        const outcome = await admit(visit, { ms: limits.requestMs, gone: gone.signal, forward });
+        if (outcome.kind === 'gone' || outcome.kind === 'through') return;
         answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
         answers.upgradeFailure(toAppError(error), socket, requestId);

@@ -1,12 +1,12 @@
 import { mkdirSync, renameSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import SqliteDatabase from 'better-sqlite3';
 import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import { AppError } from '../domain/errors.js';
 import type { Clock } from '../kernel/clock.js';
 import { errorCode } from '../kernel/error-code.js';
 import type { Logger } from '../kernel/log.js';
 import { MIGRATIONS } from './migrations.js';
+import { loadSqlite, type Sqlite } from './sqlite.js';
 import type { Tables } from './tables.js';
 
 export type Db = Kysely<Tables>;
@@ -36,9 +36,10 @@ const BUSY_MS = 1_000;
  */
 export async function openDatabase({ folder, clock, log }: DatabaseDeps): Promise<Database> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const lock = lockFolder(folder);
+  const Sqlite = loadSqlite();
+  const lock = lockFolder(Sqlite, folder);
   try {
-    const sqlite = openSound({ folder, clock, log });
+    const sqlite = openSound(Sqlite, { folder, clock, log });
     const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: sqlite }) });
     await migrate(db);
     return { db, close: async () => { await db.destroy(); lock.close(); } };
@@ -49,8 +50,8 @@ export async function openDatabase({ folder, clock, log }: DatabaseDeps): Promis
 }
 
 /** The kernel frees this lock when the process dies, however it dies, so that it can never be stale. */
-function lockFolder(folder: string): SqliteDatabase.Database {
-  const lock = new SqliteDatabase(join(folder, 'server.lock'), { timeout: 0 });
+function lockFolder(Sqlite: Sqlite, folder: string): InstanceType<Sqlite> {
+  const lock = new Sqlite(join(folder, 'server.lock'), { timeout: 0 });
   try {
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
@@ -60,10 +61,10 @@ function lockFolder(folder: string): SqliteDatabase.Database {
   }
 }
 
-function openSound({ folder, clock, log }: DatabaseDeps): SqliteDatabase.Database {
+function openSound(Sqlite: Sqlite, { folder, clock, log }: DatabaseDeps): InstanceType<Sqlite> {
   const file = join(folder, FILE);
   try {
-    return openChecked(file);
+    return openChecked(Sqlite, file);
   } catch (error) {
     if (!isDamage(error) || !existsSync(file)) throw new AppError('internal', `The database ${file} cannot be opened; nothing was changed: ${String(error)}`, { cause: error });
     const aside = `${file}.corrupt-${clock.now()}`;
@@ -71,7 +72,7 @@ function openSound({ folder, clock, log }: DatabaseDeps): SqliteDatabase.Databas
     renameSync(file, aside);
     for (const suffix of ['-wal', '-shm']) if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
     setLogsAside(folder, clock.now());
-    return openChecked(file);
+    return openChecked(Sqlite, file);
   }
 }
 
@@ -86,8 +87,8 @@ function isDamage(error: unknown): boolean {
   return /^SQLITE_(?:CORRUPT|NOTADB|CANTOPEN)/.test(errorCode(error));
 }
 
-function openChecked(file: string): SqliteDatabase.Database {
-  const sqlite = new SqliteDatabase(file, { timeout: BUSY_MS });
+function openChecked(Sqlite: Sqlite, file: string): InstanceType<Sqlite> {
+  const sqlite = new Sqlite(file, { timeout: BUSY_MS });
   try {
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = NORMAL');
@@ -95,7 +96,7 @@ function openChecked(file: string): SqliteDatabase.Database {
     // Without it REPLACE would get past the triggers that keep releases.
     sqlite.pragma('recursive_triggers = ON');
     const verdict = sqlite.pragma('quick_check', { simple: true });
-    if (verdict !== 'ok') throw new SqliteDatabase.SqliteError(`quick_check: ${String(verdict)}`, 'SQLITE_CORRUPT');
+    if (verdict !== 'ok') throw new Sqlite.SqliteError(`quick_check: ${String(verdict)}`, 'SQLITE_CORRUPT');
     return sqlite;
   } catch (error) {
     sqlite.close();

@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import SqliteDatabase from 'better-sqlite3';
 import { sql } from 'kysely';
 import { openDatabase, type Database } from '../../src/state/database.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import { createTestFolder } from '../support/git.js';
 import { createQuietLog } from '../support/quiet-log.js';
 import { openTestDatabase } from '../support/database.js';
+import { loadSqlite } from '../../src/state/sqlite.js';
+import { SQLITE_MODULE } from '../support/sqlite-module.js';
 
 const FILE = 'slipway.db';
+const SqliteDatabase = loadSqlite();
 const clock = createFakeClock();
 const open = (folder: string, log = createQuietLog()): Promise<Database> => openDatabase({ folder, clock, log });
 const messageOf = async (opening: Promise<Database>): Promise<string> => {
@@ -61,7 +62,7 @@ describe('the database', () => {
     using folder = createTestFolder();
     await fill(folder.path);
     // A process that leaves its write-ahead log behind, as one that is killed does.
-    const script = `const db = new (require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))}))(${JSON.stringify(join(folder.path, FILE))});
+    const script = `const db = new (require(${JSON.stringify(SQLITE_MODULE)}))(${JSON.stringify(join(folder.path, FILE))});
       db.pragma('journal_mode = WAL'); db.prepare("INSERT INTO sessions VALUES ('killed', '{}', 2)").run(); process.kill(process.pid, 'SIGKILL');`;
     const signal = await new Promise((resolve) => { execFile(process.execPath, ['-e', script], (error) => { resolve(error?.signal); }); });
     expect(signal).toBe('SIGKILL');
@@ -83,7 +84,7 @@ describe('K19: the folder', () => {
   it('is free after the first server closed, after a failed start, and after one that was killed', async () => {
     using folder = createTestFolder();
     await fill(folder.path);
-    const script = `const db = new (require(${JSON.stringify(createRequire(import.meta.url).resolve('better-sqlite3'))}))(${JSON.stringify(join(folder.path, 'server.lock'))});
+    const script = `const db = new (require(${JSON.stringify(SQLITE_MODULE)}))(${JSON.stringify(join(folder.path, 'server.lock'))});
       db.exec('BEGIN EXCLUSIVE'); process.kill(process.pid, 'SIGKILL');`;
     expect(await new Promise((resolve) => { execFile(process.execPath, ['-e', script], (error) => { resolve(error?.signal); }); })).toBe('SIGKILL');
     expect(await messageOf(open(folder.path))).toBe('was opened');
