@@ -18,10 +18,12 @@ import { createHousekeeping } from './flow/housekeeping.js';
 import { createListImages } from './flow/list-images.js';
 import { createOpenPreview } from './flow/open-preview.js';
 import { createReadStatus } from './flow/preview-status.js';
+import { createReadConfig } from './flow/read-config.js';
 import { createRemoveImage } from './flow/remove-image.js';
 import { createRenewPreview } from './flow/renew-preview.js';
 import { createRetireBranches } from './flow/retire-branches.js';
 import { createReadServerFacts } from './flow/server-facts.js';
+import { createServeRelease } from './flow/serve-release.js';
 import { createVisitPreview } from './flow/visit-preview.js';
 import { createWatchEngine } from './flow/watch-engine.js';
 import { createWatchStatus } from './flow/watch-status.js';
@@ -59,6 +61,8 @@ import { createImageStore } from './state/images.js';
 import { createReleaseStore } from './state/releases.js';
 import { createRouteStore } from './state/routes.js';
 import { createSessionRecords, MOST_SESSIONS } from './state/sessions.js';
+import { createSettingStore } from './state/settings.js';
+import { createVault } from './state/vault.js';
 import { createSourceKeyStore } from './state/source-keys.js';
 import { createChooser, createReadChoice } from './web/choice.js';
 import { createDoor } from './web/door.js';
@@ -131,7 +135,9 @@ export function createApp(deps: AppDeps): App {
   const findPreview = createFindPreview({ sources, ...stores });
   const findProject = createFindProject({ projects, sources, ...stores, clock });
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });
-  const openPreview = createOpenPreview({ findImage, engine, ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
+  const readConfig = createReadConfig(stores);
+  const serveRelease = createServeRelease({ ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
+  const openPreview = createOpenPreview({ findImage, readConfig, serveRelease, engine, ...stores, ledger, instances, clock, log });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });
   const renewPreview = createRenewPreview({ findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
@@ -208,10 +214,11 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-function createStores({ database: { db }, clock }: AppDeps) {
+function createStores({ database: { db }, clock, identity }: AppDeps) {
+  const vault = createVault(identity.secretsKey);
   return {
     buildStore: createBuildStore({ db, clock }), images: createImageStore({ db, clock }), routes: createRouteStore({ db, clock }),
-    releases: createReleaseStore({ db, clock }), keys: createSourceKeyStore({ db }), sessions: createSessionRecords({ db, clock }),
+    releases: createReleaseStore({ db, clock, vault }), settings: createSettingStore({ db, clock, vault }), keys: createSourceKeyStore({ db }), sessions: createSessionRecords({ db, clock }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { parseEnvironmentName, parseProjectName, type EnvironmentName } from '../domain/ids.js';
+import { parseEnvironmentName, parseProjectName } from '../domain/ids.js';
 import { environmentFault, projectNameFault, RESERVED_PREFIXES, stageFault } from '../domain/preview-name.js';
 import type { EnvironmentSettings, Project } from '../domain/project.js';
 import { describeIssue } from './faults.js';
@@ -74,7 +74,9 @@ function projectOf({ name, file }: Named, own: ProjectSettings, settings: Settin
     host: own.host ?? null,
     idleStopMs: own.idle.stop === undefined ? settings.idle.stop : own.idle.stop,
     environments: new Map(Object.entries(own.environments).map(([environment, changed]) => [parseEnvironmentName(environment), environmentOf(changed)])),
-    stages: Object.keys(own.stages),
+    stages: new Map(Object.entries(own.stages).map(([stage, changed]) => [stage, environmentOf(changed)])),
+    publish: own.publish ?? null,
+    keepBuilds: own.build.keepBuilds,
     images: own.images,
     git: { tokenFile: inFolder(own.git.tokenFile), sshKey: inFolder(own.git.sshKey), knownHosts: inFolder(own.git.knownHosts) },
   };
@@ -84,7 +86,7 @@ function projectOf({ name, file }: Named, own: ProjectSettings, settings: Settin
 const given = <T extends object>(own: T): { [Name in keyof T]: Exclude<T[Name], undefined> } =>
   Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as { [Name in keyof T]: Exclude<T[Name], undefined> };
 
-const environmentOf = (changed: ProjectSettings['environments'][EnvironmentName]): EnvironmentSettings => ({
+const environmentOf = (changed: ProjectSettings['environments'][string]): EnvironmentSettings => ({
   env: changed?.env ?? {}, ...(changed?.memory === undefined ? {} : { memoryBytes: changed.memory }), ...(changed?.cpus === undefined ? {} : { cpus: changed.cpus }),
 });
 
@@ -97,7 +99,7 @@ interface Parts {
 
 function assemble({ name, repository, build, run }: Parts): Omit<Project, 'idleStopMs'> {
   return {
-    name: parseProjectName(name), repository, host: null, cache: build.cache, environments: new Map(), stages: [],
+    name: parseProjectName(name), repository, host: null, cache: build.cache, environments: new Map(), stages: new Map(), publish: null, keepBuilds: 2,
     recipe: { context: build.context, dockerfile: build.dockerfile, target: build.target ?? null, args: build.args, platform: null, dependencies: {} },
     run: {
       port: run.port ?? null, readyTimeoutMs: run.readyTimeout, stopTimeoutMs: run.stopTimeout, memoryBytes: run.memory,

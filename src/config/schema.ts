@@ -1,14 +1,9 @@
 import { z } from 'zod';
 import { parseImageReference } from '../domain/image-reference.js';
+import { variableFault } from '../domain/setting.js';
 import { amount, count, duration, durationOrNever, hostName, insidePath, isAddressRange, listOf, oneOf, port, serverUrl, share, size, switchOf, text, textsByName } from './kinds.js';
 
-/** Names a preview is given by the server itself. */
-const isGiven = (name: string): boolean => name === 'PORT' || name.startsWith('SLIPWAY_');
-
-const variables = () => textsByName((name) => {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `“${name}” is not the name of a variable`;
-  return isGiven(name) ? `${name} is given by Slipway itself; use another name` : undefined;
-});
+const variables = () => textsByName(variableFault);
 const buildArguments = () => textsByName((name) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? undefined : `“${name}” is not the name of a build argument`));
 const anyTexts = () => textsByName(() => undefined);
 /** What no image could be named by would never match. */
@@ -39,6 +34,13 @@ const RUN = {
   pids: count().prefault(256).describe('Processes and threads of a container'),
   profile: oneOf('compat', 'strict').prefault('compat').describe('`strict`: read-only root, no capabilities, not root'),
 };
+
+/** What an environment or a stage changes. */
+const PLACE = () => z.strictObject({
+  env: variables().prefault({}).describe('Variables that differ there'),
+  memory: size().optional().describe('Memory there'),
+  cpus: amount().optional().describe('Processors there'),
+});
 
 /** Every setting of the server with its default and its sentence; the README's table is made from it. */
 export const SETTINGS = z.strictObject({
@@ -92,11 +94,11 @@ const withoutDefaults = <Given extends Shape>(shape: Given) => Object.fromEntrie
 export const PROJECT = z.strictObject({
   repository: text().describe('A URL, an ssh address, or a path relative to this file; must be given'),
   host: hostName().optional().describe('Its own host; default `<name>.<server host>`'),
-  publish: text().optional().meta(later('The branch whose builds are publishes')),
+  publish: text().optional().describe('The branch whose new commits are released to the first stage by themselves'),
   build: z.strictObject({
     ...withoutDefaults(BUILD),
     args: buildArguments().prefault({}).describe('Build arguments; `{commit}` stands for the commit'),
-    keepBuilds: count().prefault(2).meta(later('Images kept for rollback')),
+    keepBuilds: count().refine((most) => most >= 2, 'must be 2 or more: the current image and the one before it').prefault(2).describe('Images that each route keeps for rollback, its current one among them'),
   }).prefault({}),
   run: z.strictObject({
     ...withoutDefaults(RUN),
@@ -104,12 +106,8 @@ export const PROJECT = z.strictObject({
     env: variables().prefault({}).describe('Variables of the application'),
     processes: z.record(z.string(), z.unknown()).optional().meta(later('Commands by process name')),
   }).prefault({}),
-  environments: z.record(z.string(), z.strictObject({
-    env: variables().prefault({}).describe('Variables that differ there'),
-    memory: size().optional().describe('Memory there'),
-    cpus: amount().optional().describe('Processors there'),
-  }).nullable()).prefault({}).describe('Named settings that any preview may be opened in, with `&env=NAME`'),
-  stages: z.record(z.string(), z.strictObject({ env: variables().prefault({}).describe('Variables of the stage') }).nullable()).prefault({}).meta(later('Where releases are promoted, in this order; their names are taken already')),
+  environments: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Named settings that any preview may be opened in, with `&env=NAME`'),
+  stages: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Where releases are promoted, in this order, each with settings of its own as an environment has'),
   idle: z.strictObject({
     sleep: durationOrNever().optional().meta(later('Overrides the server’s')),
     stop: durationOrNever().optional().describe('Overrides the server’s; `never` lets it run'),

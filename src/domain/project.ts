@@ -16,7 +16,12 @@ export interface Project {
   readonly run: RunConfig;
   /** What an environment changes, by its name. */
   readonly environments: ReadonlyMap<EnvironmentName, EnvironmentSettings>;
-  readonly stages: readonly string[];
+  /** What a stage changes, by its name; releases are promoted in this order. */
+  readonly stages: ReadonlyMap<string, EnvironmentSettings>;
+  /** The branch whose new commits are published to the first stage; null for none. */
+  readonly publish: string | null;
+  /** Images that each route keeps for rollback, its current one among them. */
+  readonly keepBuilds: number;
   /** Nothing in flight for so many milliseconds stops an instance; null for never. */
   readonly idleStopMs: number | null;
   /** Which prebuilt images may run; none unless a registry is named. */
@@ -41,15 +46,25 @@ export interface AllowedImages {
 }
 
 /** The names the labels of a project's hosts are read against. */
-export const labelNames = ({ environments, stages }: Project): LabelNames => ({ environments: [...environments.keys()], stages });
+export const labelNames = ({ environments, stages }: Project): LabelNames => ({ environments: [...environments.keys()], stages: [...stages.keys()] });
 
 /** Whether the configuration of today still gives the route its host: its environment may have been taken out, or its stage. */
 export function hasHost(project: Project, { kind, label, environment }: Pick<Route, 'kind' | 'label' | 'environment'>): boolean {
   return parseLabel(label, labelNames(project))?.kind === kind && (environment === null || project.environments.has(environment));
 }
 
-/** The settings a preview runs with: the project's own, then those of the environment it is opened in. */
-export function runConfigFor(project: Project, environment: EnvironmentName | null): RunConfig {
-  const named = environment === null ? undefined : project.environments.get(environment);
+/** Where settings hold: in the whole project, in one of its environments, or in one of its stages. */
+export type Scope =
+  | { readonly kind: 'project' }
+  | { readonly kind: 'environment'; readonly name: EnvironmentName }
+  | { readonly kind: 'stage'; readonly name: string };
+
+/** The scope a route runs in. */
+export const scopeOf = ({ kind, environment, subject }: Pick<Route, 'kind' | 'environment' | 'subject'>): Scope =>
+  (kind === 'stage' ? { kind, name: subject } : environment === null ? { kind: 'project' } : { kind: 'environment', name: environment });
+
+/** The settings of the file for a scope: the project's own, then those of its environment or stage. */
+export function fileConfigFor(project: Project, scope: Scope): RunConfig {
+  const named = scope.kind === 'project' ? undefined : scope.kind === 'stage' ? project.stages.get(scope.name) : project.environments.get(scope.name);
   return named === undefined ? project.run : { ...project.run, ...named, env: { ...project.run.env, ...named.env } };
 }

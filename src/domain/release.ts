@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AppError } from './errors.js';
+import type { HealthCheck } from './health.js';
 import type { BuildId, BuildKey, CommitHash, EnvironmentName, ImageId, ProjectName, ReleaseNumber, RouteId } from './ids.js';
 
 /** Settings a release runs with, frozen when it was made. Times in milliseconds, memory in bytes. */
@@ -14,6 +15,12 @@ export interface RunConfig {
   readonly pids: number;
   readonly profile: 'compat' | 'strict';
   readonly env: Readonly<Record<string, string>>;
+  /** Secret variables by name, each with a digest of its value; left away where there are none. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** What must answer; left away where anything below 500 to `GET /` is good. */
+  readonly health?: HealthCheck;
+  /** What runs beside the image's own command `web`, by name; left away where nothing does. */
+  readonly processes?: Readonly<Record<string, readonly string[]>>;
 }
 
 export type RouteKind = 'commit' | 'branch' | 'run' | 'stage' | 'image';
@@ -52,6 +59,8 @@ export interface Route {
   /** What it follows: a commit, a branch or tag name, a stage, a run's or an image's name. */
   readonly subject: string;
   readonly current: ReleaseNumber | null;
+  /** The hash of the configuration that it last took up; null before its first release. A rollback does not change it. */
+  readonly configHash: string | null;
   readonly lastError: LastError | null;
   readonly createdAt: number;
   readonly lastAccessAt: number | null;

@@ -67,6 +67,13 @@ export function createFindPreview({ sources, routes, releases }: FindPreviewDeps
     }
   };
 
+  /** A stage is what was released to it; git is not asked. */
+  const findStage = async (project: Project, { name }: PreviewName & { kind: 'stage' }): Promise<CommitPreview> => {
+    const served = await lastServed(project, name);
+    if (!served) throw new AppError('nothing_released', `Nothing runs in ${name} of ${project.name}.`);
+    return { project, kind: 'stage', label: name, environment: null, subject: name, commit: served.commit, branch: branchOf(project, served.commit) };
+  };
+
   /** With the remote and the mirror gone, a branch is what it served last. */
   const lastServed = async (project: Project, label: string) => {
     const route = await routes.findLabel(project.name, label);
@@ -80,6 +87,7 @@ export function createFindPreview({ sources, routes, releases }: FindPreviewDeps
       if (name.kind === 'commit') return findCommit(project, name);
       if (name.kind === 'branch') return findBranch(project, name);
       if (name.kind === 'image') return findImagePreview(project, name, routes);
+      if (name.kind === 'stage') return findStage(project, name);
       return Promise.reject(new AppError('unknown_preview', `There is no preview ${formatLabel(name)}.`));
     },
     findQuery: async (project, { branch, hash, image, env }) => {

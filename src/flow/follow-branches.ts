@@ -1,7 +1,8 @@
-import type { ProjectName, RefName } from '../domain/ids.js';
+import { isPassing } from '../domain/errors.js';
+import type { CommitHash, ProjectName, RefName } from '../domain/ids.js';
 import { formatLabel } from '../domain/preview-name.js';
 import { hasHost, type Project } from '../domain/project.js';
-import type { Release } from '../domain/release.js';
+import type { Release, Route } from '../domain/release.js';
 import { slugOf } from '../domain/slug.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
@@ -18,7 +19,7 @@ export interface FollowBranchesDeps {
   readonly projects: readonly Project[];
   readonly sources: ReadonlyMap<ProjectName, Pick<Source, 'refs' | 'onChange'>>;
   readonly routes: Pick<RouteStore, 'find'>;
-  readonly releases: Pick<ReleaseStore, 'find'>;
+  readonly releases: Pick<ReleaseStore, 'find' | 'latestOfRoute'>;
   readonly instances: Pick<Instances, 'running' | 'onChange'>;
   readonly openPreview: Pick<OpenPreview, 'open'>;
   readonly clock: Clock;
@@ -39,12 +40,19 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
     const ref = route?.kind === 'branch' ? sources.get(project.name)?.refs().bySlug(slugOf(route.subject as RefName)) : undefined;
     if (!route || !ref || release.commit === ref.commit || !hasHost(project, route)) return;
     const current = route.current === null ? undefined : await releases.find(project.name, route.current);
-    if (current?.commit === ref.commit) return;
+    if (current?.commit === ref.commit || await hasFailed(route, ref.commit)) return;
     const { environment } = route;
     await openPreview.open({
       project, kind: 'branch', environment, subject: ref.name, commit: ref.commit, branch: ref.name,
       label: formatLabel({ kind: 'branch', slug: slugOf(ref.name), environment }),
     }, { trigger: 'follow' });
+  };
+
+  /** What could not take over is tried again with the next commit, or when somebody asks for it. */
+  const hasFailed = async ({ id, lastError }: Route, tip: CommitHash): Promise<boolean> => {
+    if (lastError === null || isPassing(lastError.code)) return false;
+    const tried = await releases.latestOfRoute(id);
+    return tried?.commit === tip && tried.createdAt <= lastError.at;
   };
 
   const begin = (project: Project, release: Release) => {

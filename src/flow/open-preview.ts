@@ -4,24 +4,21 @@ import { hashConfig, type Release, type Route } from '../domain/release.js';
 import { AppError, isPassing, toAppError } from '../domain/errors.js';
 import { formatRelease, type CommitHash, type ImageId, type ProjectName } from '../domain/ids.js';
 import { assertLabels, carriesLabels } from '../domain/image-policy.js';
-import { runConfigFor } from '../domain/project.js';
-import type { HostReader } from '../domain/hosts.js';
-import type { Urls } from '../domain/urls.js';
+import { scopeOf } from '../domain/project.js';
 import type { ContainerEngine } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { createSingleFlight } from '../kernel/single-flight.js';
 import { createTopic, type Topic } from '../kernel/topic.js';
 import type { Ledger } from '../release/ledger.js';
-import { retireInstance, type Traffic } from '../run/idle.js';
 import type { Instances, RunningInstance } from '../run/instances.js';
-import type { Placement } from '../run/start.js';
-import type { RoutingTable } from '../serve/routing.js';
 import type { ImageStore } from '../state/images.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
 import { assertOwnRoute } from './find-image-preview.js';
 import type { FoundPreview, ImagePreview, PreviewSource } from './preview.js';
+import type { ReadConfig } from './read-config.js';
+import type { ServeRelease } from './serve-release.js';
 
 export interface OpenPreviewDeps {
   readonly findImage: FindImage;
@@ -29,13 +26,11 @@ export interface OpenPreviewDeps {
   readonly images: ImageStore;
   readonly routes: RouteStore;
   readonly ledger: Ledger;
-  readonly instances: Instances;
-  readonly routing: RoutingTable & Traffic;
-  readonly hosts: HostReader;
-  readonly urls: Urls;
+  readonly instances: Pick<Instances, 'forgive'>;
+  readonly readConfig: ReadConfig;
+  readonly serveRelease: ServeRelease;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly drainMs: number;
 }
 
 export interface OpenOptions {
@@ -62,21 +57,18 @@ export interface Opening {
 }
 
 export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
-  const { findImage, engine, images, routes, ledger, instances, routing, hosts, urls, clock, log } = deps;
+  const { findImage, engine, images, routes, ledger, instances, readConfig, serveRelease, clock, log } = deps;
   const flights = createSingleFlight<string, RunningInstance>();
   const underWay = new Map<string, { readonly commit: CommitHash | null; readonly since: number }>();
   const changes = createTopic<Opening>((error) => { log.error('listener failed', { error }); });
   const nameOf = (project: ProjectName, label: string) => `${project}/${label}`;
-  const hostsOf = ({ project, label }: Pick<FoundPreview, 'project' | 'label'>) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
 
   const open = async (preview: FoundPreview, options: OpenOptions): Promise<RunningInstance> => {
     const { project, kind, label, environment, subject } = preview;
     const route = await routes.ensure({ project: project.name, kind, label, environment, subject });
     if (preview.kind === 'image') assertOwnRoute(preview, route);
     try {
-      const instance = await runRelease(preview, { route, options });
-      await swap(preview, { route, instance });
-      return instance;
+      return await runRelease(preview, { route, options });
     } catch (thrown) {
       const { code, message } = toAppError(thrown);
       if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
@@ -89,7 +81,7 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     const release = await currentRelease(preview, route) ?? await makeRelease(preview, { route, options });
     if (options.retry === true) instances.forgive(release);
     try {
-      return await instances.ensure(release, placementOf(preview, release));
+      return await serveRelease.serve({ project: preview.project, route, release, branch: preview.branch });
     } catch (error) {
       if (last || await hasImage(release).catch(() => true)) throw error;
       instances.forgive(release);
@@ -101,20 +93,29 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
 
   /** The route's own release, when nothing about it changed and its image is still there: neither git nor the builder is asked. */
   const currentRelease = async (preview: FoundPreview, route: Route): Promise<Release | undefined> => {
-    const { project, environment, kind, commit } = preview;
+    const { project, kind } = preview;
     const release = await ledger.current(route);
-    if (!release || (kind === 'branch' && release.commit !== commit)) return undefined;
+    if (kind === 'stage') return assertReleased(preview, release);
+    if (!release || (kind === 'branch' && !await ledger.isFollowed(release, preview.commit))) return undefined;
     const newest = await images.ofKey(project.name, release.key);
-    const same = newest?.id === release.image && release.configHash === hashConfig(runConfigFor(project, environment));
+    const { config } = await readConfig(project, scopeOf(route));
+    const same = (newest?.id === release.image || release.rollbackOf !== null) && (route.configHash ?? release.configHash) === hashConfig(config);
     const image = same ? await engine.image(release.image) : undefined;
     return image && (kind !== 'image' || carriesLabels(image.labels, project.images.labels)) ? release : undefined;
   };
 
+  /** A stage serves what was released to it, and nothing is built for that. */
+  const assertReleased = async ({ project, subject }: FoundPreview, release: Release | undefined): Promise<Release> => {
+    if (!release) throw new AppError('nothing_released', `Nothing runs in ${subject} of ${project.name}.`);
+    if (await engine.image(release.image) === undefined) throw imageGone(release);
+    return release;
+  };
+
   const makeRelease = async (preview: FoundPreview, { route, options }: { route: Route; options: OpenOptions }) => {
-    const { project, commit, environment } = preview;
+    const { project, commit } = preview;
     const { image, build } = await findBuilt(preview, options);
     if (preview.kind === 'image') await assertAllowed(preview, image);
-    return ledger.ensure({ route, commit, key: build.key, image, build: build.id, config: runConfigFor(project, environment), by: options.trigger });
+    return ledger.ensure({ route, commit, key: build.key, image, build: build.id, ...await readConfig(project, scopeOf(route)), by: options.trigger });
   };
 
   /** A pull that was joined may have been begun, by a server before this one, when other labels were wanted. */
@@ -132,32 +133,6 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     });
   };
 
-  const placementOf = (preview: FoundPreview, release: Release): Placement => {
-    const [host = urls.serverHost] = hostsOf(preview);
-    return {
-      host: urls.authority(host),
-      env: {
-        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit ?? '', SLIPWAY_BRANCH: preview.branch ?? '',
-        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: preview.environment ?? '', SLIPWAY_URL: urls.application(host, preview.label),
-      },
-    };
-  };
-
-  /** From here on requests go to the new instance; the one it replaces ends when what it still serves is over. */
-  const swap = async (preview: FoundPreview, { route, instance }: { route: Route; instance: RunningInstance }) => {
-    const { release, container, target } = instance;
-    const addresses = hostsOf(preview);
-    const before = routing.find(addresses[0]);
-    await ledger.move(route.id, release);
-    await routes.setLastError(route.id, null);
-    if (instances.container(release) !== container || instances.state(release) !== 'running') return;
-    routing.put(addresses, { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
-    const replaced = before && before.container !== container && instances.running().find((running) => running.container === before.container);
-    if (!replaced) return;
-    retireInstance(replaced, { instances, traffic: routing, clock }, deps.drainMs)
-      .catch((error: unknown) => { log.error('replaced instance not stopped', { release: replaced.release.number, error }); });
-  };
-
   /** Tells of the opening from its begin to its end. */
   const openTold = async (preview: FoundPreview, options: OpenOptions): Promise<RunningInstance> => {
     const opening = { project: preview.project.name, label: preview.label };
@@ -171,7 +146,7 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   };
 
   return {
-    hostsOf,
+    hostsOf: serveRelease.hostsOf,
     openingSince: (project, label) => underWay.get(nameOf(project, label))?.since,
     onChange: changes.subscribe,
     open: async (preview, options) => {
@@ -185,3 +160,7 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     },
   };
 }
+
+/** A later visit cannot bring it back by itself: a release is made of one image. */
+export const imageGone = ({ number, commit }: Release): AppError =>
+  new AppError('image_gone', `The image of ${formatRelease(number)} is gone${commit === null ? '' : `; it was made of commit ${commit}`}.`);

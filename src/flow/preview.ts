@@ -24,8 +24,8 @@ interface AnyPreview {
 }
 
 export interface CommitPreview extends AnyPreview {
-  readonly kind: 'commit' | 'branch';
-  /** The commit, or the name of the branch it follows. */
+  readonly kind: 'commit' | 'branch' | 'stage';
+  /** The commit, the name of the branch it follows, or the stage. */
   readonly subject: string;
   readonly commit: CommitHash;
   /** A branch of that commit, for people. */

@@ -1,7 +1,7 @@
 import type { BuildId, BuildKey, CommitHash, ImageId, ReleaseNumber, RouteId } from '../domain/ids.js';
 import { hashConfig, type Release, type ReleaseReason, type Route, type RunConfig } from '../domain/release.js';
 import { createTurns } from '../kernel/turns.js';
-import type { ReleaseStore } from '../state/releases.js';
+import type { ReleaseStore, SecretValues } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 
 /** What a route is to serve next: source, image and configuration. */
@@ -13,7 +13,13 @@ export interface ReleaseWanted {
   readonly image: ImageId;
   readonly build: BuildId | null;
   readonly config: RunConfig;
+  /** The values of the configuration's secrets; left away where there are none. */
+  readonly secrets?: SecretValues;
   readonly by: string;
+  /** Default: `config` for the image that is served already, else `code`. */
+  readonly reason?: ReleaseReason;
+  /** The earlier release that this one brings back. */
+  readonly rollbackOf?: ReleaseNumber;
 }
 
 /** The append-only record of releases and what each route serves of it. */
@@ -22,6 +28,8 @@ export interface Ledger {
   ensure(wanted: ReleaseWanted): Promise<Release>;
   /** What the route serves; undefined before its first release. */
   current(route: Route): Promise<Release | undefined>;
+  /** Whether a branch whose tip is the commit is served by the release: after a rollback, until a commit comes that was never released there. */
+  isFollowed(release: Release, tip: CommitHash): Promise<boolean>;
   /** Lets the route serve the release, which must be its own. */
   move(route: RouteId, release: Release): Promise<void>;
 }
@@ -36,24 +44,29 @@ export function createLedger({ releases, routes }: { releases: ReleaseStore; rou
   };
 
   const append = async (wanted: ReleaseWanted): Promise<Release> => {
-    const { route, commit, key, image, build, config, by } = wanted;
+    const { route, commit, key, image, build, config, secrets = {}, by, rollbackOf = null } = wanted;
     const parent = await served(route.id);
     const configHash = hashConfig(config);
     for (const known of [parent, await releases.latestOfRoute(route.id)]) {
-      if (known?.image === image && known.configHash === configHash) return known;
+      if (known?.image === image && known.configHash === configHash && (rollbackOf === null || known.rollbackOf === rollbackOf)) return known;
     }
     return releases.append({
-      project: route.project, route: route.id, build, image, commit, key, config, environment: route.environment,
-      reason: reasonOf(parent, image), by, parent: parent?.number ?? null, rollbackOf: null, version: null,
+      project: route.project, route: route.id, build, image, commit, key, config, secrets, environment: route.environment,
+      reason: wanted.reason ?? reasonOf(parent, image), by, parent: parent?.number ?? null, rollbackOf, version: null,
     });
   };
 
   return {
     ensure: (wanted) => turns.take(wanted.route.id, () => append(wanted)),
     current: (route) => served(route.id),
+    isFollowed: async (release, tip) => release.commit === tip
+      || (release.rollbackOf !== null && (await releases.ofRoute(release.route)).some(({ commit, number }) => commit === tip && number < release.number)),
     move: (route, release) => turns.take(route, async () => {
       const current: ReleaseNumber | null | undefined = (await routes.find(route))?.current;
-      if (current !== release.number) await routes.move(route, release.number, release.reason);
+      if (current === release.number) return;
+      // What was taken up before a rollback is not to be taken up again after it.
+      const { number, reason, rollbackOf, configHash } = release;
+      await routes.move(route, rollbackOf === null ? { release: number, reason, configHash } : { release: number, reason });
     }),
   };
 }

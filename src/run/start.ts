@@ -10,7 +10,9 @@ import type { RunLogs } from './logs.js';
 export interface Placement {
   /** The preview's host with its port, for probes. */
   readonly host: string;
-  /** `SLIPWAY_…` variables of the route. */
+  /** Whether another release serves meanwhile: it goes on until this one is healthy. */
+  readonly isSwap?: boolean;
+  /** `SLIPWAY_…` variables of the route, and secrets. */
   readonly env: Readonly<Record<string, string>>;
 }
 

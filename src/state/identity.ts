@@ -12,6 +12,8 @@ export interface ServerIdentity {
   readonly sessionSecret: string;
   /** What changes must present as a bearer. */
   readonly token: string;
+  /** What secrets in the records are encrypted with; 64 hex digits. */
+  readonly secretsKey: string;
 }
 
 /** Reads the identity from the state directory, making on the first start what is missing (mode 0600). */
@@ -21,6 +23,7 @@ export function readIdentity(folder: string, configuredToken: string | undefined
     instance: ensureFile(join(folder, 'instance'), () => randomBytes(4).toString('hex'), /^[0-9a-f]{8}$/) as InstanceId,
     sessionSecret: ensureFile(join(folder, 'session-secret'), () => randomBytes(32).toString('hex'), /^[0-9a-f]{64}$/),
     token: configuredToken ?? ensureFile(join(folder, 'token'), () => `slw_${randomBytes(32).toString('hex')}`, /^\S{16,}$/),
+    secretsKey: secretsKeyIn(folder),
   };
 }
 
@@ -39,6 +42,14 @@ function ensureFile(path: string, make: () => string, shape: RegExp): string {
   writeFileSync(`${path}.new`, `${made}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
   return made;
+}
+
+/** One that is damaged is not replaced: with another key the secrets in the records would be lost. */
+function secretsKeyIn(folder: string): string {
+  const path = join(folder, 'secrets-key');
+  const key = ensureFile(path, () => randomBytes(32).toString('hex'), /^/);
+  if (!/^[0-9a-f]{64}$/.test(key)) throw new AppError('internal', `The file ${path} is damaged, and what it encrypts can be read with no other: bring it back, or delete it and set the secrets again.`);
+  return key;
 }
 
 function readIfThere(path: string): string | undefined {

@@ -2,11 +2,12 @@ import { sql, type Kysely, type Migration } from 'kysely';
 
 /** In order of their names; one that has run anywhere is never changed, a later one corrects it. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '001-ground': { up: createGround },
+  '001-ground': { up: (db) => run(db, GROUND) },
+  '002-settings': { up: (db) => run(db, SETTINGS) },
 };
 
-async function createGround(db: Kysely<unknown>): Promise<void> {
-  for (const statement of GROUND) await sql.raw(statement).execute(db);
+async function run(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
 }
 
 const GROUND: readonly string[] = [
@@ -40,4 +41,14 @@ const GROUND: readonly string[] = [
     project TEXT NOT NULL, commit_hash TEXT NOT NULL, recipe_hash TEXT NOT NULL, key TEXT NOT NULL,
     PRIMARY KEY (project, commit_hash, recipe_hash)) STRICT, WITHOUT ROWID`,
   'CREATE TABLE sessions (sid TEXT PRIMARY KEY, body_json TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT',
+];
+
+const SETTINGS: readonly string[] = [
+  'ALTER TABLE routes ADD COLUMN config_hash TEXT',
+  `UPDATE routes SET config_hash = (SELECT config_hash FROM releases WHERE releases.project = routes.project AND releases.number = routes.current_release)`,
+  `CREATE TABLE setting_changes (
+    id INTEGER PRIMARY KEY, project TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL,
+    value TEXT, sealed BLOB, digest TEXT, at INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT`,
+  'CREATE INDEX settings_by_name ON setting_changes (project, scope, name, id)',
+  'CREATE INDEX history_by_release ON route_history (release)',
 ];

@@ -14,6 +14,13 @@ export interface RouteSearch {
   readonly text: string;
 }
 
+export interface RouteMove {
+  readonly release: ReleaseNumber;
+  readonly reason: string;
+  /** Left away where the route goes on with what it took up before. */
+  readonly configHash?: string;
+}
+
 export interface RouteStore {
   /** The route of the label, made on first sight. */
   ensure(route: NewRoute): Promise<Route>;
@@ -25,8 +32,8 @@ export interface RouteStore {
   ofSubject(of: Pick<Route, 'project' | 'kind' | 'subject'>): Promise<readonly Route[]>;
   /** The same for several projects, one part of all: those whose label, subject, environment or project contains the text, in any case. */
   search(of: RouteSearch, part: { readonly offset: number; readonly limit: number }): Promise<{ readonly routes: readonly Route[]; readonly total: number }>;
-  /** Lets the route serve a release, with a line of history, in one transaction. */
-  move(id: RouteId, release: ReleaseNumber, reason: string): Promise<void>;
+  /** Lets the route serve a release, with a line of history, in one transaction; `configHash` is the configuration it took up with it. */
+  move(id: RouteId, to: RouteMove): Promise<void>;
   /** Lets the route serve nothing until it moves again; its releases and its history stay. */
   clear(id: RouteId): Promise<void>;
   setLastError(id: RouteId, error: LastError | null): Promise<void>;
@@ -57,7 +64,7 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
       const known = await findLabel(route.project, route.label);
       if (known) return known;
       const now = clock.now();
-      const row: RouteRow = { ...route, id: `r_${nextUlid(now)}`, current_release: null, last_error_json: null, created_at: now, last_access_at: null };
+      const row: RouteRow = { ...route, id: `r_${nextUlid(now)}`, current_release: null, last_error_json: null, config_hash: null, created_at: now, last_access_at: null };
       await db.insertInto('routes').values(row).onConflict((conflict) => conflict.columns(['project', 'label']).doNothing()).execute();
       if (route.kind === 'image' && ++images % TRIM_EVERY === 0) await trim();
       return await findLabel(route.project, route.label) ?? toRoute(row);
@@ -84,8 +91,8 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
       return rows.map(toRoute);
     },
     clear: async (id) => { await db.updateTable('routes').set({ current_release: null, last_error_json: null }).where('id', '=', id).execute(); },
-    move: (id, release, reason) => db.transaction().execute(async (within) => {
-      await within.updateTable('routes').set({ current_release: release, last_error_json: null }).where('id', '=', id).execute();
+    move: (id, { release, reason, configHash }) => db.transaction().execute(async (within) => {
+      await within.updateTable('routes').set({ current_release: release, last_error_json: null, ...(configHash === undefined ? {} : { config_hash: configHash }) }).where('id', '=', id).execute();
       await within.insertInto('route_history').values({ route: id, release, at: clock.now(), reason }).execute();
     }),
     setLastError: async (id, error) => {
@@ -100,7 +107,7 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
 function toRoute(row: Selectable<RouteRow>): Route {
   return {
     id: row.id as RouteId, project: row.project as ProjectName, kind: row.kind as RouteKind, label: row.label,
-    environment: row.environment as EnvironmentName | null, subject: row.subject, current: row.current_release as ReleaseNumber | null,
+    environment: row.environment as EnvironmentName | null, subject: row.subject, current: row.current_release as ReleaseNumber | null, configHash: row.config_hash,
     lastError: row.last_error_json === null ? null : JSON.parse(row.last_error_json) as LastError,
     createdAt: row.created_at, lastAccessAt: row.last_access_at,
   };

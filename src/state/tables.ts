@@ -10,6 +10,8 @@ export interface Tables {
   route_history: { id: Generated<number>; route: string; release: number; at: number; reason: string };
   releases: ReleaseRow;
   source_keys: { project: string; commit_hash: string; recipe_hash: string; key: string };
+  /** Append-only: the newest row of a name says what holds. */
+  setting_changes: SettingRow;
   sessions: { sid: string; body_json: string; expires_at: number };
 }
 
@@ -51,6 +53,8 @@ export interface RouteRow {
   subject: string;
   current_release: number | null;
   last_error_json: string | null;
+  /** The configuration it last took up. */
+  config_hash: string | null;
   created_at: number;
   last_access_at: number | null;
 }
@@ -73,4 +77,20 @@ export interface ReleaseRow {
   rollback_of: number | null;
   version: string | null;
   created_at: number;
+}
+
+export interface SettingRow {
+  id: Generated<number>;
+  project: string;
+  /** `project`, `environment:NAME` or `stage:NAME`. */
+  scope: string;
+  name: string;
+  /** Null for a secret and for what was taken away. */
+  value: string | null;
+  /** A secret's value, encrypted. */
+  sealed: Buffer | null;
+  /** A secret's digest. */
+  digest: string | null;
+  at: number;
+  by_whom: string;
 }

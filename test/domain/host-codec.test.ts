@@ -8,7 +8,7 @@ import { sampleProject } from '../support/sample-project.js';
 
 const ENVIRONMENTS = ['a', 'jet', 'jet-pack', 'jet-pack-2', 'jet-run', 'hashes', 'e'.repeat(17)].map(parseEnvironmentName);
 const STAGES = ['dev', 'prod-eu', 'jet-pack-3'];
-const project = (name: string): Project => sampleProject(name, { environments: new Map(ENVIRONMENTS.map((environment) => [environment, { env: {} }])), stages: STAGES });
+const project = (name: string): Project => sampleProject(name, { environments: new Map(ENVIRONMENTS.map((environment) => [environment, { env: {} }])), stages: new Map(STAGES.map((stage) => [stage, { env: {} }])) });
 
 const PROJECTS = ['shop', 'a', 'jet-pack'].map(project);
 const WORLDS = [PROJECTS.slice(0, 1), PROJECTS].map((projects) => ({ projects, reader: createHostReader({ serverHost: 'pv.example.com', projects }) }));

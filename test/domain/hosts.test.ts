@@ -6,7 +6,7 @@ import { sampleProject } from '../support/sample-project.js';
 
 const HASH = 'a1b2c3d4e5'.repeat(4);
 
-const project = (name: string): Project => sampleProject(name, { environments: new Map([[parseEnvironmentName('jet-pack'), { env: {} }]]), stages: ['dev'] });
+const project = (name: string): Project => sampleProject(name, { environments: new Map([[parseEnvironmentName('jet-pack'), { env: {} }]]), stages: new Map([['dev', { env: {} }]]) });
 
 const shop = project('shop');
 const blog = project('blog');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { parseEnvironmentName } from '../../src/domain/ids.js';
 import { nearestNames } from '../../src/domain/nearest.js';
-import { runConfigFor } from '../../src/domain/project.js';
+import { fileConfigFor } from '../../src/domain/project.js';
 import { canonicalJson, hashConfig, type RunConfig } from '../../src/domain/release.js';
 import { parseDuration, parseSize } from '../../src/domain/units.js';
 import { createUrls } from '../../src/domain/urls.js';
@@ -107,8 +107,8 @@ describe('the settings a release is frozen with', () => {
   it('are the project’s own, changed by the environment it is opened in', () => {
     const jetpack = parseEnvironmentName('jetpack');
     const project = sampleProject('shop', { run: RUN, environments: new Map([[jetpack, { env: { B: 'jet', C: '3' } }]]) });
-    expect(runConfigFor(project, null)).toBe(RUN);
-    expect(runConfigFor(project, parseEnvironmentName('other'))).toBe(RUN);
-    expect(runConfigFor(project, jetpack)).toEqual({ ...RUN, env: { A: '1', B: 'jet', C: '3' } });
+    expect(fileConfigFor(project, { kind: 'project' })).toBe(RUN);
+    expect(fileConfigFor(project, { kind: 'environment', name: parseEnvironmentName('other') })).toBe(RUN);
+    expect(fileConfigFor(project, { kind: 'environment', name: jetpack })).toEqual({ ...RUN, env: { A: '1', B: 'jet', C: '3' } });
   });
 });

@@ -77,12 +77,12 @@ describe('an environment that was taken out of the file', () => {
     const follow = async (environment: EnvironmentName | null, environments: Project['environments']) => {
       const opened: string[] = [];
       const label = formatLabel({ kind: 'branch', slug: 'main', environment });
-      const route: Route = { id: release.route, project: release.project, kind: 'branch', label, environment, subject: 'main', current: null, lastError: null, createdAt: 0, lastAccessAt: null };
+      const route: Route = { id: release.route, project: release.project, kind: 'branch', label, environment, subject: 'main', current: null, configHash: null, lastError: null, createdAt: 0, lastAccessAt: null };
       const tip: Ref = { name: 'main' as RefName, kind: 'branch', commit: parseCommitHash('d'.repeat(40)), subject: '', author: '', committedAt: 0 };
       const branches = createFollowBranches({
         projects: [sampleProject('shop', { environments })], clock: house.clock, log: house.log, instances: house.instances,
         sources: new Map([[release.project, { refs: () => createRefTable([tip], () => 0), onChange: () => () => undefined }]]),
-        routes: { find: () => Promise.resolve(route) }, releases: { find: () => Promise.resolve(undefined) },
+        routes: { find: () => Promise.resolve(route) }, releases: { find: () => Promise.resolve(undefined), latestOfRoute: () => Promise.resolve(undefined) },
         openPreview: { open: (preview) => { opened.push(preview.label); return Promise.reject(new Error('not opened here')); } },
       });
       await branches.start();

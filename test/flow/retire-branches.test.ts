@@ -18,7 +18,7 @@ async function startPreview(kind: Route['kind'] = 'branch') {
   const release = house.release();
   const { container, target } = await house.instances.ensure(release, PLACEMENT);
   routing.put([HOST], { project: PROJECT, route: release.route, commit: release.commit, release: release.number, container, target });
-  const route: Route = { id: release.route, project: PROJECT, kind, label: 'branch-main', environment: null, subject: 'main', current: release.number, lastError: null, createdAt: 0, lastAccessAt: null };
+  const route: Route = { id: release.route, project: PROJECT, kind, label: 'branch-main', environment: null, subject: 'main', current: release.number, configHash: null, lastError: null, createdAt: 0, lastAccessAt: null };
   const retire = createRetireBranches({
     sources: new Map([[PROJECT, { refs: () => createRefTable(fetched.branches.map(refOf), () => fetched.at) }]]),
     routes: { find: () => Promise.resolve(route) }, instances: house.instances, routing, clock: house.clock, log: house.log, graceMs: 10 * MINUTE, drainMs: 5_000,

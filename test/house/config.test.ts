@@ -32,7 +32,7 @@ describe('the configuration', () => {
 
   it('makes one project of the repository', () => {
     expect(load({ 'run.port': '8080', 'build.target': 'web', 'run.memory': '1GiB' }).projects).toEqual([{
-      name: 'shop', repository: URL, host: null, environments: new Map(), stages: [], cache: true, idleStopMs: 1_800_000, images: { registries: [], labels: {} },
+      name: 'shop', repository: URL, host: null, environments: new Map(), stages: new Map(), publish: null, keepBuilds: 2, cache: true, idleStopMs: 1_800_000, images: { registries: [], labels: {} },
       git: { tokenFile: null, sshKey: null, knownHosts: null },
       recipe: { context: '.', dockerfile: 'Dockerfile', target: 'web', args: {}, platform: null, dependencies: {} },
       run: { port: 8080, readyTimeoutMs: 60_000, stopTimeoutMs: 10_000, memoryBytes: 1_073_741_824, cpus: 1, pids: 256, profile: 'compat', env: {} },

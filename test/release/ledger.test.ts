@@ -23,7 +23,7 @@ interface Shop extends AsyncDisposable {
 async function openShop(): Promise<Shop> {
   const clock = createFakeClock();
   const database = await openTestDatabase(clock);
-  const releases = createReleaseStore({ db: database.db, clock });
+  const releases = createReleaseStore({ db: database.db, clock, vault: database.vault });
   const routes = createRouteStore({ db: database.db, clock });
   return {
     ledger: createLedger({ releases, routes }), releases, routes,

@@ -54,7 +54,7 @@ describe('the database', () => {
     await fill(folder.path);
     const again = await open(folder.path);
     expect(await sessionsIn(again)).toEqual(['kept']);
-    expect((await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(again.db)).rows).toEqual([{ name: '001-ground' }]);
+    expect((await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(again.db)).rows).toEqual([{ name: '001-ground' }, { name: '002-settings' }]);
     await again.close();
   });
 

@@ -25,7 +25,7 @@ describe('routes of images', () => {
     await using stores = await openStores();
     const { id } = await stores.routes.ensure(imageRoute(1));
     const release = await stores.releases.append(newRelease(id, { commit: null }));
-    await stores.routes.move(id, release.number, 'code');
+    await stores.routes.move(id, { release: release.number, reason: 'code' });
     await stores.routes.setLastError(id, { code: 'crashed', message: 'It crashed.', at: 1 });
     await stores.routes.clear(id);
     expect(await stores.routes.find(id)).toMatchObject({ current: null, lastError: null, label: 'container-app-1' });

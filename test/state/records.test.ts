@@ -132,9 +132,9 @@ describe('routes', () => {
     const error = { code: 'start_timeout' as const, message: 'Nothing listened on 3000.', at: 5 };
     await routes.setLastError(id, error);
     expect((await routes.find(id))?.lastError).toEqual(error);
-    await routes.move(id, 1 as ReleaseNumber, 'code');
+    await routes.move(id, { release: 1 as ReleaseNumber, reason: 'code' });
     await opened.clock.advance(10);
-    await routes.move(id, 2 as ReleaseNumber, 'rollback');
+    await routes.move(id, { release: 2 as ReleaseNumber, reason: 'rollback' });
     expect(await routes.find(id)).toMatchObject({ current: 2, lastError: null });
     expect(await opened.db.selectFrom('route_history').selectAll().execute()).toEqual([
       { id: 1, route: id, release: 1, at: opened.clock.now() - 10, reason: 'code' }, { id: 2, route: id, release: 2, at: opened.clock.now(), reason: 'rollback' },
@@ -145,9 +145,9 @@ describe('routes', () => {
     await using opened = await openTestDatabase();
     const routes = createRouteStore(opened);
     const { id } = await routes.ensure(newRoute());
-    await routes.move(id, 1 as ReleaseNumber, 'code');
+    await routes.move(id, { release: 1 as ReleaseNumber, reason: 'code' });
     await sql`CREATE TRIGGER full BEFORE INSERT ON route_history BEGIN SELECT RAISE(ABORT, 'disk full'); END`.execute(opened.db);
-    expect(await refusalOf(routes.move(id, 2 as ReleaseNumber, 'code'))).toContain('disk full');
+    expect(await refusalOf(routes.move(id, { release: 2 as ReleaseNumber, reason: 'code' }))).toContain('disk full');
     expect((await routes.find(id))?.current).toBe(1);
   });
 

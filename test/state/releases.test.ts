@@ -3,11 +3,12 @@ import type { Clock } from '../../src/kernel/clock.js';
 import type { Db } from '../../src/state/database.js';
 import { createReleaseStore } from '../../src/state/releases.js';
 import { createRouteStore } from '../../src/state/routes.js';
+import type { Vault } from '../../src/state/vault.js';
 import { openTestDatabase, refusalOf } from '../support/database.js';
 import { BLOG, CONFIG, image, newRelease, newRoute, SHOP } from './samples.js';
 
 describe('releases', () => {
-  const withRoute = async (opened: { db: Db; clock: Clock }) => ({
+  const withRoute = async (opened: { db: Db; clock: Clock; vault: Vault }) => ({
     releases: createReleaseStore(opened), route: (await createRouteStore(opened).ensure(newRoute())).id,
   });
 

@@ -1,5 +1,6 @@
 import { openDatabase, type Database } from '../../src/state/database.js';
 import type { ApplicationLog } from '../../src/kernel/log.js';
+import { createVault, type Vault } from '../../src/state/vault.js';
 import { createFakeClock, type FakeClock } from './fake-clock.js';
 import { createTestFolder } from './git.js';
 import { createQuietLog } from './quiet-log.js';
@@ -8,6 +9,7 @@ export interface TestDatabase extends Database, AsyncDisposable {
   /** The state directory; gone with the database. */
   readonly folder: string;
   readonly clock: FakeClock;
+  readonly vault: Vault;
   readonly log: ApplicationLog;
 }
 
@@ -17,7 +19,7 @@ export async function openTestDatabase(clock: FakeClock = createFakeClock()): Pr
   const log = createQuietLog();
   const database = await openDatabase({ folder: folder.path, clock, log });
   return {
-    ...database, clock, log, folder: folder.path,
+    ...database, clock, log, vault: createVault('0'.repeat(64)), folder: folder.path,
     [Symbol.asyncDispose]: async () => { await database.close(); folder[Symbol.dispose](); },
   };
 }

@@ -13,7 +13,7 @@ describe('hashes', () => {
   let commit: CommitHash;
   beforeAll(async () => {
     const environments = new Map(['jet', 'jet-pack'].map((name) => [parseEnvironmentName(name), { env: {} }]));
-    app = await startTestApp({ configure: (config) => ({ ...config, projects: config.projects.map((project) => ({ ...project, environments, stages: ['dev'] })) }) });
+    app = await startTestApp({ configure: (config) => ({ ...config, projects: config.projects.map((project) => ({ ...project, environments, stages: new Map([['dev', { env: {} }]]) })) }) });
     commit = app.repository.head();
   });
   afterAll(async () => { await app[Symbol.asyncDispose](); });

@@ -26,7 +26,7 @@ beforeAll(async () => {
       ...config,
       projects: [
         ...config.projects.map((project) => ({ ...project, name: sampleProject('shop').name })),
-        sampleProject('blog', { repository: blog.path, environments: new Map([[parseEnvironmentName('jet'), { env: { A: SUBJECT } }]]), stages: ['dev'] }),
+        sampleProject('blog', { repository: blog.path, environments: new Map([[parseEnvironmentName('jet'), { env: { A: SUBJECT } }]]), stages: new Map([['dev', { env: {} }]]) }),
         sampleProject('gone', { repository: `${blog.path}/<img src=x onerror=alert(8)>` }),
       ],
     }),

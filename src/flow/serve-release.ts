@@ -1,0 +1,106 @@
+import { AppError } from '../domain/errors.js';
+import { formatRelease, type RefName } from '../domain/ids.js';
+import type { HostReader } from '../domain/hosts.js';
+import { formatScope } from '../domain/setting.js';
+import { scopeOf, type Project } from '../domain/project.js';
+import type { Release, Route } from '../domain/release.js';
+import type { Urls } from '../domain/urls.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import type { Ledger } from '../release/ledger.js';
+import { retireInstance, type Traffic } from '../run/idle.js';
+import type { Instances, RunningInstance } from '../run/instances.js';
+import type { Placement } from '../run/start.js';
+import type { RoutingTable } from '../serve/routing.js';
+import type { ReleaseStore } from '../state/releases.js';
+import type { RouteStore } from '../state/routes.js';
+
+export interface ServeReleaseDeps {
+  readonly routes: Pick<RouteStore, 'setLastError'>;
+  readonly releases: Pick<ReleaseStore, 'secretsOf'>;
+  readonly ledger: Pick<Ledger, 'move'>;
+  readonly instances: Instances;
+  readonly routing: RoutingTable & Traffic;
+  readonly hosts: HostReader;
+  readonly urls: Urls;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly drainMs: number;
+}
+
+/** A release and where it is to be reached. */
+export interface ToServe {
+  readonly project: Project;
+  readonly route: Route;
+  readonly release: Release;
+  /** A branch of its commit, for the application. */
+  readonly branch: RefName | null;
+}
+
+/** Lets routes serve releases: start → probe → switch → drain. What served before goes on until the new one is healthy. */
+export interface ServeRelease {
+  /** @throws AppError of the run stage, with nothing changed for visitors */
+  serve(wanted: ToServe): Promise<RunningInstance>;
+  /** The hosts on which a route is reached, the canonical one first. */
+  hostsOf(of: { readonly project: Project; readonly label: string }): readonly string[];
+}
+
+/** A start that failed for a reason of the application's; one more try shows whether it was chance. */
+const UNHEALTHY: ReadonlySet<string> = new Set(['crashed', 'start_timeout']);
+
+export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
+  const { routes, releases, ledger, instances, routing, hosts, urls, clock, log } = deps;
+  const hostsOf: ServeRelease['hostsOf'] = ({ project, label }) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
+  const servesNow = (route: Route, release: Release) =>
+    instances.running().find((running) => running.release.route === route.id && running.release.number !== release.number);
+
+  const placementOf = async ({ project, route, release, branch }: ToServe): Promise<Placement> => {
+    const [host = urls.serverHost] = hostsOf({ project, label: route.label });
+    const scope = scopeOf(route);
+    return {
+      host: urls.authority(host),
+      isSwap: servesNow(route, release) !== undefined,
+      env: {
+        ...await releases.secretsOf(release),
+        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit ?? '', SLIPWAY_BRANCH: branch ?? '',
+        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: scope.kind === 'project' ? '' : scope.name, SLIPWAY_URL: urls.application(host, route.label),
+      },
+    };
+  };
+
+  /** What is to take another one's place is tried twice, since nobody waits for it. */
+  const start = async (wanted: ToServe): Promise<RunningInstance> => {
+    const { release } = wanted;
+    const placement = await placementOf(wanted);
+    try {
+      return await instances.ensure(release, placement);
+    } catch (error) {
+      if (!placement.isSwap || !(error instanceof AppError) || !UNHEALTHY.has(error.code)) throw error;
+      log.warn('unhealthy, started once more', { project: release.project, release: release.number, scope: formatScope(scopeOf(wanted.route)), reason: error.message });
+      instances.forgive(release);
+      return instances.ensure(release, placement);
+    }
+  };
+
+  /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
+  const swap = async ({ project, route, release }: ToServe, { container, target }: RunningInstance) => {
+    await ledger.move(route.id, release);
+    await routes.setLastError(route.id, null);
+    if (instances.container(release) !== container || instances.state(release) !== 'running') return;
+    const replaced = instances.running().filter((running) => running.release.route === route.id && running.container !== container);
+    routing.put(hostsOf({ project, label: route.label }), { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
+    for (const each of replaced) {
+      retireInstance(each, { instances, traffic: routing, clock }, deps.drainMs)
+        .catch((error: unknown) => { log.error('replaced instance not stopped', { release: each.release.number, error }); });
+    }
+  };
+
+  return {
+    hostsOf,
+    serve: async (wanted) => {
+      const instance = await start(wanted);
+      await swap(wanted, instance);
+      return instance;
+    },
+  };
+}
