@@ -1,13 +1,17 @@
 #!/usr/bin/env node
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { createApp } from './app.js';
+import { createProgram, type Program } from './cli/program.js';
 import { renderDefaults } from './config/defaults.js';
-import { ConfigFaults, listSettings, loadConfig, type Config, type Flags } from './config.js';
+import { ConfigFaults, listSettings, loadConfig, readClientSettings, type Config, type Flags } from './config.js';
 import { AppError } from './domain/errors.js';
 import { createDockerEngine, NETWORK_POOL } from './engine/docker.js';
+import { createRegistryAuth } from './engine/registry-auth.js';
 import { systemClock as clock } from './kernel/clock.js';
+import { errorCode } from './kernel/error-code.js';
 import { createLog } from './kernel/log.js';
 import { openDatabase } from './state/database.js';
 import { readIdentity } from './state/identity.js';
@@ -19,7 +23,7 @@ async function serve(config: Config): Promise<void> {
   const identity = readIdentity(stateDir, settings.token);
   const log = createLog({ level: settings.logLevel, file: join(stateDir, 'logs', 'server.log'), console: true });
   const database = await openDatabase({ folder: stateDir, clock, log });
-  const engine = createDockerEngine({ instance: identity.instance, search: surroundings, clock, log, networkPool: NETWORK_POOL });
+  const engine = createDockerEngine({ instance: identity.instance, search: surroundings, clock, log, networkPool: NETWORK_POOL, registries: createRegistryAuth(config.registries) });
   const app = createApp({ config, identity, database, engine, clock, log, runtime: process, views: VIEWS, networkPool: NETWORK_POOL });
   stopOnSignals(app.stop, log.close);
   try {
@@ -52,16 +56,32 @@ function fail(error: unknown): never {
   process.exit(1);
 }
 
-function createCommand(): Command {
-  const program = new Command('slipway').description('Every commit of a Docker-based web application, one URL away');
-  const command = withSettings(program.command('serve [repository]').description('Serve previews of a repository (a path or a URL), or of the projects of a configuration file'));
-  command.action(async (repository: string | undefined, options: Options) => { await serve(loadConfig(repository, flagsOf(options))); });
-  const config = withSettings(program.command('config [file]').description('Check the configuration, or show all of it')).option('--defaults', 'print a configuration file with every default');
+/** Adds what needs no server, or is one, to the commands of the client. */
+function addServerCommands({ command, config }: Program): void {
+  const serving = withSettings(command.command('serve [repository]').description('Serve previews of a repository (a path or a URL), or of the projects of a configuration file'));
+  serving.action(async (repository: string | undefined, options: Options) => { await serve(loadConfig(repository, flagsOf(options))); });
+  withSettings(config.argument('[file]')).option('--defaults', 'print a configuration file with every default');
   config.action((file: string | undefined, options: Options & { defaults?: boolean }) => {
     const flags = flagsOf(options);
     process.stdout.write(options.defaults === true ? renderDefaults() : checked(loadConfig(undefined, { ...flags, config: file ?? flags.config })));
   });
-  return program;
+}
+
+async function main(): Promise<void> {
+  const { stdin, stdout, stderr } = process;
+  // Whoever reads only the first lines, as `head` does, has what they wanted.
+  stdout.on('error', (error) => { if (errorCode(error) === 'EPIPE') process.exit(0); else fail(error); });
+  const program = createProgram({ stdin, stdout, stderr, clock, settings: readClientSettings(), user: loginName() });
+  addServerCommands(program);
+  process.exitCode = await program.run(process.argv.slice(2));
+}
+
+function loginName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined; // Of an id that the machine has no name for.
+  }
 }
 
 type Options = Readonly<Record<string, string | undefined>>;
@@ -85,4 +105,4 @@ const checked = ({ projects, notes }: Config): string =>
 /** How commander calls a flag: `--builds-per-minute` → `buildsPerMinute`. */
 const attributeOf = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_match, letter: string) => letter.toUpperCase());
 
-createCommand().parseAsync().catch(fail);
+main().catch(fail);
