@@ -21,7 +21,8 @@ interface Step {
   ended: boolean;
 }
 
-export function createBuildSteps(onLine: (line: string) => void): BuildSteps {
+/** @param tell what may be told of the engine's words about a failure */
+export function createBuildSteps(onLine: (line: string) => void, tell: (words: string) => string): BuildSteps {
   const steps = new Map<string, Step>();
   const looking = new Set<string>();
   let missing: string | undefined;
@@ -39,16 +40,16 @@ export function createBuildSteps(onLine: (line: string) => void): BuildSteps {
   const end = (step: Step, vertex: TraceVertex) => {
     step.ended = true;
     step.output.finish();
-    onLine(`#${step.number} ${endWords(vertex)}`);
+    onLine(`#${step.number} ${endWords({ ...vertex, error: tell(vertex.error) })}`);
   };
 
   const showVertex = (vertex: TraceVertex) => {
-    const base = baseImageOf(vertex.name);
-    if (base !== undefined) {
-      if (vertex.completedAt === null) looking.add(base);
-      else looking.delete(base);
-      if (vertex.error !== '' && !isConsequence(vertex.error)) missing ??= base;
+    const described = describedBy(vertex.name);
+    if (described !== undefined) {
+      if (vertex.completedAt === null) looking.add(described);
+      else looking.delete(described);
     }
+    if (vertex.error !== '' && !isConsequence(vertex.error)) missing ??= baseImageOf(vertex.name);
     if (vertex.startedAt === null) return;
     const step = stepOf(vertex.digest);
     if (!step.announced) {
@@ -92,8 +93,16 @@ const isConsequence = (error: string): boolean => error.includes('context cancel
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? '';
 
+/** What a step of BuildKit's that fetches an image is called: its description, its layers, those of a `COPY --from`, and a Dockerfile's `syntax`. */
+const DESCRIPTION = /^\[internal\] load metadata for (\S+)$/;
+const LAYERS = /^(?:\[[^\]]*\] )?FROM (\S+)$/;
+const SYNTAX = /^resolve image config for (?:docker-image:\/\/)?(\S+)$/;
+
 /** The image that a step of BuildKit's fetches, as the Dockerfile's author wrote it; undefined for every other step. */
-export function baseImageOf(name: string): string | undefined {
-  const match = /^\[internal\] load metadata for (\S+)$/.exec(name) ?? /^\[[^\]]*\] FROM (\S+)$/.exec(name);
-  return match?.[1]?.replace(/^docker\.io\/(?:library\/)?/, '').replace(/@sha256:[0-9a-f]{64}$/, '');
-}
+export const baseImageOf = (name: string): string | undefined => asWritten(DESCRIPTION.exec(name) ?? LAYERS.exec(name) ?? SYNTAX.exec(name));
+
+/** Layers may take as long as they take. */
+const describedBy = (name: string): string | undefined => asWritten(DESCRIPTION.exec(name));
+
+const asWritten = (match: RegExpExecArray | null): string | undefined =>
+  match?.[1]?.replace(/^docker\.io\/(?:library\/)?/, '').replace(/@sha256:[0-9a-f]{64}$/, '');

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { AppError } from '../domain/errors.js';
+import { AppError, type ErrorCode } from '../domain/errors.js';
 import type { ImageId, InstanceId } from '../domain/ids.js';
 import type { Clock } from '../kernel/clock.js';
 import { createBuildOutput, missingBaseImage } from './build-output.js';
@@ -12,15 +12,18 @@ import type { Deadlines, EngineClient } from './client.js';
 import type { Images } from './images.js';
 import { imageLabels } from './labels.js';
 import type { BuildRequest, EngineDescription } from './port.js';
+import { authorizeBuild, type RegistryAuth } from './registry-auth.js';
 
 const WHAT = 'build the image';
 const LAST_LINES = 20;
+const OF_THE_DOCKERFILE: ReadonlySet<ErrorCode> = new Set(['build_failed', 'registry_refused']);
 
 export interface BuilderDeps {
   readonly client: EngineClient;
   readonly instance: InstanceId;
   readonly images: Pick<Images, 'confirm' | 'tag'>;
   readonly builder: () => Promise<EngineDescription['builder']>;
+  readonly auth: RegistryAuth;
   readonly deadlines: Deadlines;
   readonly clock: Clock;
 }
@@ -30,7 +33,7 @@ export interface Builder {
 }
 
 /** Sends a context, reads the build's output and trusts nothing but the image's own labels. */
-export function createBuilder({ client, instance, images, builder, deadlines, clock }: BuilderDeps): Builder {
+export function createBuilder({ client, instance, images, builder, auth, deadlines, clock }: BuilderDeps): Builder {
   /** The one signal that ends everything: the caller's, a broken context, or a base image that nobody finds. */
   const build = async (request: BuildRequest, signal: AbortSignal): Promise<ImageId> => {
     const ending = new AbortController();
@@ -55,9 +58,9 @@ export function createBuilder({ client, instance, images, builder, deadlines, cl
     const version = await builder() === 'buildkit' ? '2' : '1';
     const docker = await client.connect();
     signal.throwIfAborted();
-    const session = version === '2' ? await openBuildSession(docker, signal) : undefined;
+    const session = version === '2' ? await openBuildSession(docker, signal, auth.credentials) : undefined;
     try {
-      const outcome = await stream(docker, { request, version, session }, { signal, ending });
+      const outcome = await stream(docker, { request, version, session, registries: version === '1' ? await authorizeBuild(auth) : {} }, { signal, ending });
       signal.throwIfAborted();
       return await settle(request, outcome);
     } finally {
@@ -66,7 +69,7 @@ export function createBuilder({ client, instance, images, builder, deadlines, cl
   };
 
   const stream = async (docker: Docker, order: Order, { signal, ending }: { signal: AbortSignal; ending: AbortController }): Promise<BuildOutcome> => {
-    const output = createBuildOutput(order.request.onLine);
+    const output = createBuildOutput(order.request.onLine, auth.mask);
     const watch = watchBaseImage(output, ending, { clock, ms: deadlines.baseImage });
     try {
       for await (const chunk of await post(docker, order, { instance, signal })) {
@@ -76,7 +79,7 @@ export function createBuilder({ client, instance, images, builder, deadlines, cl
       return output.finish();
     } catch (error) {
       output.finish();
-      throw buildError(client.failure(error, WHAT));
+      throw buildError(client.failure(error, WHAT), auth.mask);
     } finally {
       watch.stop();
     }
@@ -84,6 +87,7 @@ export function createBuilder({ client, instance, images, builder, deadlines, cl
 
   const settle = async (request: BuildRequest, outcome: BuildOutcome): Promise<ImageId> => {
     if (outcome.kind === 'failed') throw new AppError('build_failed', outcome.message);
+    if (outcome.kind === 'refused') throw new AppError('registry_refused', `The base image “${outcome.image}” could not be had: ${await auth.refusal(outcome.registry, outcome.words)}`);
     if (outcome.kind === 'cut') {
       throw new AppError('engine_unavailable', 'The container engine ended the build without a result. It may have been restarted: build again.');
     }
@@ -99,10 +103,12 @@ interface Order {
   readonly request: BuildRequest;
   readonly version: '1' | '2';
   readonly session: BuildSession | undefined;
+  /** What the classic builder may show to registries. */
+  readonly registries: Awaited<ReturnType<typeof authorizeBuild>>;
 }
 
 /** Asks for the build. `q` is never sent, `pull` neither: what is here is good enough, and offline is a place to work. */
-function post(docker: Docker, { request, version, session }: Order, { instance, signal }: { instance: InstanceId; signal: AbortSignal }): Promise<Readable> {
+function post(docker: Docker, { request, version, session, registries }: Order, { instance, signal }: { instance: InstanceId; signal: AbortSignal }): Promise<Readable> {
   const options = {
     version,
     ...(session ? { session: session.id } : {}),
@@ -117,7 +123,7 @@ function post(docker: Docker, { request, version, session }: Order, { instance, 
   };
   return new Promise((resolve, reject) => {
     docker.modem.dial({
-      path: '/build?', method: 'POST', file: request.context, isStream: true, abortSignal: signal, options,
+      path: '/build?', method: 'POST', file: request.context, isStream: true, abortSignal: signal, options, ...registries,
       statusCodes: { 200: true },
     }, (error, response) => {
       if (error) reject(error);
@@ -127,8 +133,10 @@ function post(docker: Docker, { request, version, session }: Order, { instance, 
 }
 
 /** What the engine says about the request is about the branch, not about the engine. */
-function buildError(error: Error): Error {
-  return error instanceof EngineRefusal ? new AppError('build_failed', error.message, { cause: error }) : error;
+function buildError(error: Error, mask: RegistryAuth['mask']): Error {
+  if (!(error instanceof EngineRefusal)) return error;
+  const message = mask(error.message);
+  return new AppError('build_failed', message, message === error.message ? { cause: error } : {});
 }
 
 /** A context that breaks ends the build with its own reason; the engine would wait for the rest for ever. */
@@ -177,6 +185,6 @@ async function untilAborted<Result>(signal: AbortSignal, work: () => Promise<Res
 
 /** The log's last lines travel with a failed build, so that a page can show them. */
 function withLines(error: unknown, lastLines: readonly string[]): unknown {
-  if (!(error instanceof AppError) || error.code !== 'build_failed' || error.details.lastLines !== undefined) return error;
+  if (!(error instanceof AppError) || !OF_THE_DOCKERFILE.has(error.code) || error.details.lastLines !== undefined) return error;
   return new AppError(error.code, error.message, { cause: error.cause, details: { ...error.details, lastLines: [...lastLines] } });
 }

@@ -5,6 +5,7 @@ import { parseImageId } from '../domain/ids.js';
 import type { ImageId, InstanceId } from '../domain/ids.js';
 import { assertLabels } from '../domain/image-policy.js';
 import type { ImageReference } from '../domain/image-reference.js';
+import { registryName } from '../domain/registry.js';
 import type { Clock } from '../kernel/clock.js';
 import { createTurns } from '../kernel/turns.js';
 import { accepting, EngineRefusal, refusalStatus } from './client.js';
@@ -14,6 +15,7 @@ import { isObject } from './json-lines.js';
 import { imageLabels, LABEL } from './labels.js';
 import type { ContainerEngine, PullRequest } from './port.js';
 import { createPullOutput } from './pull-output.js';
+import { authorizePull, ifPrivate, isRefusal, type RegistryAuth } from './registry-auth.js';
 
 const WHAT = 'pull the image';
 
@@ -21,6 +23,7 @@ export interface PullerDeps {
   readonly client: EngineClient;
   readonly instance: InstanceId;
   readonly images: Images;
+  readonly auth: RegistryAuth;
   readonly deadlines: Deadlines;
   readonly clock: Clock;
 }
@@ -29,29 +32,41 @@ export interface PullerDeps {
  * Pulls an image, and makes one of ours of it by committing a container that never ran: that adds our labels and no
  * layer, so that what was pulled is found, kept apart and removed like what was built.
  */
-export function createPuller({ client, instance, images, deadlines, clock }: PullerDeps): Pick<ContainerEngine, 'pull'> {
+export function createPuller({ client, instance, images, auth, deadlines, clock }: PullerDeps): Pick<ContainerEngine, 'pull'> {
   /** Who pulls one name twice at once would see the other's names come and go. */
   const turns = createTurns<string>();
 
   const fetchImage = async ({ reference, onLine }: PullRequest, signal: AbortSignal): Promise<void> => {
     const patience = watchFirstWord(reference, { clock, ms: deadlines.baseImage });
     const joined = AbortSignal.any([signal, patience.signal]);
-    const output = createPullOutput({ onLine, monotonic: clock.monotonic });
+    const output = createPullOutput({ onLine: (line) => { onLine(auth.mask(line)); }, monotonic: clock.monotonic });
     try {
-      for await (const chunk of await post(await client.connect(), reference, joined)) {
+      for await (const chunk of await post(await client.connect(), { reference, registry: await authorizePull(auth, reference.registry) }, joined)) {
         patience.heard();
         output.push(chunk as Uint8Array);
       }
       joined.throwIfAborted();
     } catch (error) {
       if (joined.aborted) throw joined.reason;
-      throw pullError(client.failure(error, WHAT), reference);
+      throw await pullError(client.failure(error, WHAT), reference);
     } finally {
       patience.heard();
     }
     const outcome = output.finish();
-    if (outcome.kind === 'failed') throw judge(outcome.message, reference);
+    if (outcome.kind === 'failed') throw await judge(outcome.message, reference);
     if (outcome.kind === 'cut') throw new AppError('engine_unavailable', 'The container engine ended the pull without a result. It may have been restarted: pull again.');
+  };
+
+  /** The engine tells what a registry did in words only. */
+  const judge = async (given: string, reference: ImageReference): Promise<AppError> => {
+    const words = auth.mask(given);
+    if (isRefusal(words)) return new AppError('registry_refused', `${reference.text} could not be pulled: ${await auth.refusal(reference.registry, words)}`);
+    return failureOf(words, reference);
+  };
+
+  const pullError = async (error: unknown, reference: ImageReference): Promise<unknown> => {
+    if (!(error instanceof EngineRefusal)) return error;
+    return error.status === 404 ? notFound(auth.mask(error.message), reference) : judge(error.message, reference);
   };
 
   const removeContainer = (name: string) => accepting([404], client.call({
@@ -117,7 +132,7 @@ export function createPuller({ client, instance, images, deadlines, clock }: Pul
       await fetchImage(request, signal);
       return await adopt(request);
     } catch (error) {
-      throw pullError(error, request.reference);
+      throw await pullError(error, request.reference);
     } finally {
       // A name that stays because the engine went away in this moment is in nobody's way.
       await restoreNames(request.reference, before).catch(() => undefined);
@@ -162,11 +177,17 @@ function readLabels(image: Docker.ImageInspectInfo): Readonly<Record<string, str
   return config?.Labels ?? {};
 }
 
-function post(docker: Docker, { registry, repository, version }: ImageReference, signal: AbortSignal): Promise<Readable> {
+interface Asked {
+  readonly reference: ImageReference;
+  /** What its registry is shown. */
+  readonly registry: Awaited<ReturnType<typeof authorizePull>>;
+}
+
+function post(docker: Docker, { reference: { registry, repository, version }, registry: shown }: Asked, signal: AbortSignal): Promise<Readable> {
   return new Promise((resolve, reject) => {
     docker.modem.dial({
       path: '/images/create?', method: 'POST', isStream: true, abortSignal: signal,
-      options: { fromImage: `${registry}/${repository}`, tag: version }, statusCodes: { 200: true },
+      options: { fromImage: `${registry}/${repository}`, tag: version }, ...shown, statusCodes: { 200: true },
     }, (error, response) => {
       if (error) reject(error);
       else resolve(response as Readable);
@@ -184,17 +205,12 @@ function watchFirstWord(reference: ImageReference, { clock, ms }: { readonly clo
   return { signal: over.signal, heard: () => { heard.abort(); } };
 }
 
-function pullError(error: unknown, reference: ImageReference): unknown {
-  if (!(error instanceof EngineRefusal)) return error;
-  return error.status === 404 ? notFound(error.message, reference) : judge(error.message, reference);
-}
-
-const notFound = (words: string, { text }: ImageReference): AppError => new AppError('image_not_found', `There is no ${text}, or its registry does not show it: ${words}`);
+const notFound = (words: string, { text, registry }: ImageReference): AppError =>
+  new AppError('image_not_found', `There is no ${text}, or its registry does not show it: ${words}${words.endsWith('.') ? '' : '.'}${ifPrivate(words, registryName(registry))}`);
 
 const SILENT = /dial tcp|connection re(?:fused|set)|no such host|no route to host|network is unreachable|i\/o timeout|TLS handshake timeout|Client\.Timeout|deadline exceeded|unexpected EOF|: EOF|server misbehaving|unexpected HTTP status: 5|\b50[234]\b|toomanyrequests/i;
 
-/** The engine tells what a registry did in words only. */
-function judge(words: string, reference: ImageReference): AppError {
+function failureOf(words: string, reference: ImageReference): AppError {
   if (/manifest unknown|manifest for .* not found|repository .* not found/i.test(words)) return notFound(words, reference);
   if (SILENT.test(words)) return new AppError('registry_unreachable', `${reference.registry} could not be reached: ${words}`);
   return new AppError('pull_failed', `${reference.text} could not be pulled: ${words}`);

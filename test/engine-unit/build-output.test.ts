@@ -48,6 +48,8 @@ describe('the output of BuildKit', () => {
   it.each([
     ['[internal] load metadata for docker.io/library/node:20', 'node:20'],
     ['[2/5] FROM docker.io/acme/shop:1@sha256:0000000000000000000000000000000000000000000000000000000000000000', 'acme/shop:1'],
+    ['FROM 127.0.0.1:5000/base:1', '127.0.0.1:5000/base:1'],
+    ['resolve image config for docker-image://docker.io/docker/dockerfile:1', 'docker/dockerfile:1'],
     ['[2/5] RUN echo FROM x', undefined],
   ])('knows the base image of %s', (name, image) => {
     expect(baseImageOf(name)).toBe(image);

@@ -33,6 +33,15 @@ describe('an event of the engine', () => {
     expect(readAll(lines)).toEqual(events);
   });
 
+  it('X16: of a one-off’s container is told to nobody, that of its network included', () => {
+    const once = { ...ours, 'slipway.once': '1' };
+    const other = 'd'.repeat(64);
+    expect(readAll([
+      line('container kill', { ...once, signal: '9' }), line('container die', once), line('network disconnect', { container: id, name: OURS, type: 'bridge' }), line('container destroy', once),
+      line('network disconnect', { container: other, name: OURS, type: 'bridge' }),
+    ])).toEqual(lost(false, other));
+  });
+
   it('tells one container’s end by hand from another one’s own', () => {
     const other = 'd'.repeat(64);
     expect(readAll([line('container kill', { ...ours, signal: '9' }), line('container die', ours, other), line('container die', ours)]))

@@ -15,7 +15,7 @@ import { createTestFolder } from '../support/git.js';
 const instance = 'abcdef01' as InstanceId;
 const build = 'b_01ARZ3NDEKTSV4RRFFQ69G5FAV' as BuildId;
 const spec: ContainerSpec = {
-  project: 'shop' as ProjectName, release: 7 as ReleaseNumber, commit: 'c'.repeat(40) as CommitHash, build, environment: null,
+  project: 'shop' as ProjectName, release: 7 as ReleaseNumber, commit: 'c'.repeat(40) as CommitHash, build, environment: null, process: null, command: null,
   image: `sha256:${'a'.repeat(64)}` as ImageId, env: { PORT: '3000', EMPTY: '' }, port: 3000, memoryBytes: 64 * 1024 * 1024, cpus: 0.5, pids: 99,
   profile: 'compat', stopTimeoutMs: 1_500,
 };
@@ -77,6 +77,14 @@ describe('what a container gets', () => {
     expect(createOptions(spec, placement)).toMatchObject({ name: 'slipway-abcdef01-shop-7', Image: spec.image, Env: ['PORT=3000', 'EMPTY='], StopTimeout: 2 });
   });
 
+  it('X4p: runs the command of a process under a name of its own, and publishes no port for it', () => {
+    const worker: ContainerSpec = { ...spec, process: 'worker', command: ['node', 'worker.mjs'] };
+    const options = createOptions(worker, { ...placement, publish: true });
+    expect(options).toMatchObject({ name: 'slipway-abcdef01-shop-7.worker', Cmd: ['node', 'worker.mjs'], ExposedPorts: {}, HostConfig: { PortBindings: {} } });
+    expect(options.Entrypoint).toBeUndefined();
+    expect(createOptions(spec, placement).Cmd).toBeUndefined();
+  });
+
   it('F11: publishes nothing, or on loopback only where it must', () => {
     expect(createOptions(spec, placement).HostConfig?.PortBindings).toEqual({});
     expect(createOptions(spec, { ...placement, publish: true }).HostConfig?.PortBindings).toEqual({ '3000/tcp': [{ HostIp: '127.0.0.1', HostPort: '' }] });
@@ -107,7 +115,15 @@ describe('what a container gets', () => {
 describe('labels', () => {
   it('say who a container runs for, and can be read back', () => {
     const { project, release, commit, environment } = spec;
-    expect(readContainerOwner(instance, containerLabels(instance, spec))).toEqual({ project, release, commit, build, environment, port: 3000 });
+    expect(readContainerOwner(instance, containerLabels(instance, spec))).toEqual({ project, release, commit, build, environment, process: null, port: 3000 });
+  });
+
+  it('X4p: say which process of a release a container is; one from before there were any is `web`', () => {
+    const labels = containerLabels(instance, { ...spec, process: 'worker' });
+    expect(readContainerOwner(instance, labels)?.process).toBe('worker');
+    expect(containerLabels(instance, spec)).toMatchObject({ 'slipway.process': '' });
+    const { 'slipway.process': _, ...older } = containerLabels(instance, spec);
+    expect(readContainerOwner(instance, older)?.process).toBeNull();
   });
 
   it('say that a container of a pulled image has no commit', () => {
