@@ -8,6 +8,8 @@ export interface Lookup {
   isAbsent(key: string): boolean;
   /** Looks; if there is nothing, fetches and looks again. @throws what the fetch throws */
   find<T>(key: string, look: () => Promise<T | undefined>): Promise<T | undefined>;
+  /** Whatever was missing may be there now: refs changed. */
+  forget(): void;
 }
 
 export interface LookupDeps {
@@ -41,6 +43,7 @@ export function createLookup({ refresh, clock }: LookupDeps): Lookup {
 
   return {
     isAbsent,
+    forget: () => { absent.clear(); },
     find: async (key, look) => {
       const found = await look();
       if (found !== undefined) return found;

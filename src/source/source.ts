@@ -51,6 +51,8 @@ export interface Source extends Part {
   refs(): RefTable;
   /** Fetches; everybody who asks while one fetch runs shares the next. @throws AppError `git_unreachable` with git's own sentence */
   refresh(): Promise<void>;
+  /** The branch that the remote's HEAD named when it was first fetched, if it is still there. */
+  defaultBranch(): Promise<Ref | undefined>;
   /** When the last fetch that succeeded ended, in milliseconds since the epoch; null before the first. */
   refreshedAt(): number | null;
   /** Since when refreshing fails (milliseconds since the epoch) and why; null when the last fetch succeeded. */
@@ -136,6 +138,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
     if (sameRefs(read, table)) return;
     table = read;
     commits.forget();
+    lookup.forget();
     changes.publish(table);
   }
 
@@ -160,6 +163,12 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
     if (ref) return ref;
     const nearest = nearestNames(asked, table.refs.map(({ name }) => name));
     throw new AppError('unknown_ref', `There is no branch or tag “${asked}”.`, { details: { nearest } });
+  }
+
+  /** A mirror that cannot be read says nothing; whoever needs more of it mends it. */
+  async function defaultBranch(): Promise<Ref | undefined> {
+    const head = await git.text(['symbolic-ref', '--quiet', 'HEAD']).catch(() => '');
+    return table.branches.find(({ name }) => head.trim() === `refs/heads/${name}`);
   }
 
   async function keepUp(): Promise<void> {
@@ -189,7 +198,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
   }
 
   return {
-    start, stop, refresh,
+    start, stop, refresh, defaultBranch,
     refs: () => table,
     refreshedAt: () => refreshedAt,
     fault: () => fault,

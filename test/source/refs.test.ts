@@ -203,7 +203,7 @@ describe('names that are not known', () => {
 });
 
 describe('names that could be commands', () => {
-  const NAMES = ['--upload-pack=touch${IFS}pwn', '-x', 'f/$(touch${IFS}x)', 'a`id`', 'a;b', 'a|b', 'a&b', "a'b", 'a"b', '%2e%2e', 'a<script>alert(1)</script>'];
+  const NAMES = ['--upload-pack=touch${IFS}pwn', '-x=$(id)', 'f/$(touch${IFS}x)', 'a`id`', 'a;b', 'a|b', 'a&b', "a'b", 'a"b', '%2e%2e', 'a<script>alert(1)</script>'];
 
   it('A2, A3: resolves them like any other and never gives them to git', async () => {
     using repository = createTestRepository(APP);
