@@ -4,12 +4,14 @@ import type { ImageId } from '../domain/ids.js';
 import { nameOfReference, parseImageReference } from '../domain/image-reference.js';
 import type { ContainerEngine } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
+import type { BuildStore } from '../state/builds.js';
 import type { BuildLogs, BuildLogWriter } from './log.js';
 import type { BuildContext, OpenContext } from './wanted.js';
 
 export interface AttemptDeps {
   readonly engine: Pick<ContainerEngine, 'build' | 'pull'>;
   readonly logs: Pick<BuildLogs, 'open'>;
+  readonly store: Pick<BuildStore, 'earlierOfKey'>;
   readonly clock: Clock;
   readonly limits: { readonly timeoutMs: number; readonly silenceMs: number };
 }
@@ -25,6 +27,8 @@ export async function attemptBuild(build: Build, openContext: OpenContext, deps:
   const seconds = () => ((deps.clock.monotonic() - startedAt) / 1000).toFixed(1);
   try {
     log.write(titleOf(build));
+    const before = build.noCache ? (await deps.store.earlierOfKey(build, 1))[0] : undefined;
+    if (before) log.write(`Built again without cache; build ${before.id} made the same key before. To see which files differ: slipway view ${build.id} --diff`);
     const image = await withinLimits(build, deps, (signal, onLine) => make(build, { openContext, log, onLine, signal, engine: deps.engine }));
     log.write(`${isPull(build.recipe) ? 'pulled as' : 'built'} ${image} in ${seconds()} s`);
     return image;

@@ -152,8 +152,10 @@ export function createBuilds(deps: BuildsDeps): Builds {
     if (!latest?.error || isActive(latest)) return;
     const { code, message } = latest.error;
     const leftMs = PULL_FAILURE_HOLDS_MS - Math.abs(clock.now() - (latest.finishedAt ?? 0));
-    if (isPull(recipe) ? leftMs <= 0 : isPassing(code)) return;
-    throw new AppError(code, message, isPull(recipe) ? { details: { retryAfterSeconds: Math.ceil(leftMs / 1_000) } } : {});
+    // A registry's password may be put right at any time, without a new commit.
+    const ofRegistry = isPull(recipe) || code === 'registry_refused';
+    if (ofRegistry ? leftMs <= 0 : isPassing(code)) return;
+    throw new AppError(code, message, ofRegistry ? { details: { retryAfterSeconds: Math.ceil(leftMs / 1_000) } } : {});
   };
 
   const end = async (entry: ActiveBuild, reason: AppError) => {

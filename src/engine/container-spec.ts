@@ -1,7 +1,7 @@
 import type Docker from 'dockerode';
-import type { InstanceId, ProjectName, ReleaseNumber } from '../domain/ids.js';
+import type { InstanceId } from '../domain/ids.js';
 import { containerLabels } from './labels.js';
-import type { ContainerSpec } from './port.js';
+import type { ContainerOwner, ContainerSpec } from './port.js';
 
 const MIB = 1024 * 1024;
 /** What a usual image needs to start as root and step down; everything else is dropped, NET_RAW with it. */
@@ -16,21 +16,23 @@ export interface Placement {
   readonly publish: boolean;
 }
 
-/** The one name a release's container has. */
-export function containerName(instance: InstanceId, owner: { project: ProjectName; release: ReleaseNumber }): string {
-  return `slipway-${instance}-${owner.project}-${owner.release}`;
+/** The one name a release's container has. Neither a project nor a process has a dot in its name, so that no two names meet. */
+export function containerName(instance: InstanceId, owner: Pick<ContainerOwner, 'project' | 'release' | 'process'>): string {
+  return `slipway-${instance}-${owner.project}-${owner.release}${owner.process === null ? '' : `.${owner.process}`}`;
 }
 
 /** Everything a container gets, in the engine's own terms; pure. The safe defaults are literals, so that no setting can reach them. */
 export function createOptions(spec: ContainerSpec, { instance, network, publish }: Placement): Docker.ContainerCreateOptions {
   const port = `${spec.port}/tcp`;
+  const isDialled = spec.process === null;
   return {
     name: containerName(instance, spec),
     Image: spec.image,
+    ...(spec.command === null ? {} : { Cmd: [...spec.command] }),
     Hostname: 'preview',
     ...(spec.profile === 'strict' ? { User: STRICT_USER } : {}),
     Env: Object.entries(spec.env).map(([name, value]) => `${name}=${value}`),
-    ExposedPorts: { [port]: {} },
+    ExposedPorts: isDialled ? { [port]: {} } : {},
     StopSignal: 'SIGTERM',
     StopTimeout: graceSeconds(spec.stopTimeoutMs),
     Healthcheck: { Test: ['NONE'] },
@@ -41,7 +43,7 @@ export function createOptions(spec: ContainerSpec, { instance, network, publish 
       ...privileges(spec),
       ...nothingOfTheHost(),
       NetworkMode: network,
-      PortBindings: publish ? { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } : {},
+      PortBindings: publish && isDialled ? { [port]: [{ HostIp: '127.0.0.1', HostPort: '' }] } : {},
     },
   };
 }

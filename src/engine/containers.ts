@@ -6,7 +6,7 @@ import type { Clock } from '../kernel/clock.js';
 import { accepting, EngineRefusal, refusalStatus } from './client.js';
 import type { Deadlines, EngineClient } from './client.js';
 import { containerName, createOptions, graceSeconds } from './container-spec.js';
-import { LABEL, readContainerOwner } from './labels.js';
+import { isOnce, LABEL, readContainerOwner } from './labels.js';
 import type { Networks } from './network.js';
 import { networkName } from './network.js';
 import type { ContainerEngine, ContainerSpec, EngineContainer, StartedContainer } from './port.js';
@@ -113,8 +113,9 @@ export function createContainers({ client, instance, networks, publishes, deadli
         run: (docker) => docker.listContainers({ all: true, filters: { label: [`${LABEL.instance}=${instance}`] } }),
       });
       const found: EngineContainer[] = [];
-      for (let at = 0; at < summaries.length; at += PARALLEL) {
-        const some = await Promise.all(summaries.slice(at, at + PARALLEL).map(({ Id }) => inspect(Id as ContainerId)));
+      const lasting = summaries.filter(({ Labels }) => !isOnce(Labels));
+      for (let at = 0; at < lasting.length; at += PARALLEL) {
+        const some = await Promise.all(lasting.slice(at, at + PARALLEL).map(({ Id }) => inspect(Id as ContainerId)));
         found.push(...some.filter((container) => container !== undefined));
       }
       return found;
@@ -133,11 +134,12 @@ export function createContainers({ client, instance, networks, publishes, deadli
 }
 
 /** A name in use, or a network that went while we started: the next round sees to it. */
-function isPassing({ status, message }: EngineRefusal): boolean {
+export function isPassing({ status, message }: EngineRefusal): boolean {
   return status === 409 || /network .*not found|No such network/i.test(message);
 }
 
-function startFailed(error: EngineRefusal): AppError {
+/** What the engine said when it did not create or start a container. */
+export function startFailed(error: EngineRefusal): AppError {
   return new AppError('start_failed', `The engine could not start the container: ${error.message}`, { cause: error });
 }
 

@@ -8,12 +8,16 @@ import type { Deadlines } from './client.js';
 import { createContainers } from './containers.js';
 import { createEvents } from './events.js';
 import { createFactsReader } from './facts.js';
+import { createImageFiles } from './image-files.js';
 import { createImages } from './images.js';
 import { createLife } from './life.js';
 import { createNetworks } from './network.js';
 import type { ContainerEngine } from './port.js';
 import { createProtections } from './protections.js';
 import { createPuller } from './pull.js';
+import { NO_REGISTRIES, type RegistryAuth } from './registry-auth.js';
+import { createOnce } from './run-once.js';
+import { createTemporaryContainers } from './temporary.js';
 
 export interface DockerEngineDeps {
   /** Written on everything that is made; only what carries it is ever changed. */
@@ -24,6 +28,8 @@ export interface DockerEngineDeps {
   readonly log: Logger;
   /** Addresses for the projects' networks, a /24 each; default `10.213.0.0/16`. */
   readonly networkPool?: string;
+  /** What private registries are shown; default: none has credentials. */
+  readonly registries?: RegistryAuth;
   readonly deadlines?: Partial<Deadlines>;
 }
 
@@ -31,7 +37,7 @@ export interface DockerEngineDeps {
 export const NETWORK_POOL = '10.213.0.0/16';
 
 /** The Docker Engine behind the port. Nothing connects here: a server may start before its engine does. */
-export function createDockerEngine({ instance, search, clock, log, networkPool = NETWORK_POOL, deadlines: some = {} }: DockerEngineDeps): ContainerEngine {
+export function createDockerEngine({ instance, search, clock, log, networkPool = NETWORK_POOL, registries: auth = NO_REGISTRIES, deadlines: some = {} }: DockerEngineDeps): ContainerEngine {
   const deadlines = { ...DEFAULT_DEADLINES, ...some };
   const client = createEngineClient({ search, clock });
   const facts = createFactsReader({ client, deadlines });
@@ -40,9 +46,11 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
   const publishes = async () => (await facts.current()).desktop;
   const containers = createContainers({ client, instance, networks, publishes, deadlines, clock });
   const life = createLife({ client, containers, clock });
+  const temporary = createTemporaryContainers({ client, instance, containers, deadlines });
+  const once = createOnce({ client, instance, networks, temporary, containers, life, deadlines, clock });
   const builder = async () => (await facts.current()).description.builder;
-  const pulls = createPuller({ client, instance, images, deadlines, clock });
-  const builds = createBuilder({ client, instance, images, builder, deadlines, clock });
+  const pulls = createPuller({ client, instance, images, auth, deadlines, clock });
+  const builds = createBuilder({ client, instance, images, builder, auth, deadlines, clock });
 
   /** What no verb expected leaves as an error of the table, and is worth a line in the log. */
   const verb = <Arguments extends readonly unknown[], Result>(name: string, work: (...given: Arguments) => Promise<Result>) =>
@@ -65,9 +73,12 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
     image: verb('image', images.find),
     tagImage: verb('tagImage', images.tag),
     removeImage: verb('removeImage', images.remove),
+    files: createImageFiles({ client, temporary }).files,
     ensureNetwork: verb('ensureNetwork', networks.ensure),
     removeOtherNetworks: verb('removeOtherNetworks', networks.removeOthers),
     start: verb('start', containers.start),
+    runOnce: verb('runOnce', once.runOnce),
+    removeLeftOnce: verb('removeLeftOnce', temporary.removeLeft),
     inspect: verb('inspect', containers.inspect),
     list: verb('list', containers.list),
     stop: verb('stop', containers.stop),

@@ -1,6 +1,6 @@
 import { parseImageId } from '../domain/ids.js';
 import type { ContainerId, InstanceId } from '../domain/ids.js';
-import { LABEL } from './labels.js';
+import { isOnce, LABEL } from './labels.js';
 import { readNetworkName } from './network.js';
 import type { EngineEvent } from './port.js';
 
@@ -30,23 +30,28 @@ interface RawEvent {
 
 /** Signals by which a container is told to end; many programs take others for something else, such as a reload. */
 const ENDING = new Set(['2', '9', '15', 'SIGINT', 'SIGKILL', 'SIGTERM']);
-const MOST_KILLED = 1_000;
+const MOST_NOTED = 1_000;
 const UNREAD: ReadEvent = { events: [{ kind: 'gap' }], at: undefined };
 
-/** Keeps which containers were told to end, so that such an end does not pass for a crash. */
+/**
+ * Keeps which containers were told to end, so that such an end does not pass for a crash, and which are those of one-offs:
+ * the event of their network, which comes after their own, has no labels.
+ */
 export function createEventReader(instance: InstanceId): EventReader {
   const killed = new Set<string>();
+  const onces = new Set<string>();
 
-  const noteKill = (id: string) => {
-    killed.add(id);
-    const [oldest] = killed;
-    if (killed.size > MOST_KILLED && oldest !== undefined) killed.delete(oldest);
+  const note = (ids: Set<string>, id: string) => {
+    ids.add(id);
+    const [oldest] = ids;
+    if (ids.size > MOST_NOTED && oldest !== undefined) ids.delete(oldest);
   };
 
   const ofContainer = ({ action, id, attributes }: RawEvent): EngineEvent[] => {
     if (attributes[LABEL.instance] !== instance) return [];
+    if (isOnce(attributes)) { note(onces, id); return []; }
     if (action === 'kill') {
-      if (ENDING.has(attributes.signal ?? '')) noteKill(id);
+      if (ENDING.has(attributes.signal ?? '')) note(killed, id);
       return [];
     }
     const byHand = killed.delete(id) || action !== 'die';
@@ -57,7 +62,7 @@ export function createEventReader(instance: InstanceId): EventReader {
     const project = readNetworkName(instance, name);
     if (project === undefined) return [];
     if (action !== 'disconnect') return [{ kind: 'network-removed', project }];
-    return container === undefined ? [] : [{ kind: 'container-lost', container: container as ContainerId, byHand: killed.has(container) }];
+    return container === undefined || onces.has(container) ? [] : [{ kind: 'container-lost', container: container as ContainerId, byHand: killed.has(container) }];
   };
 
   const read = (raw: RawEvent): EngineEvent[] => {

@@ -12,6 +12,8 @@ export const LABEL = {
   environment: 'slipway.environment',
   key: 'slipway.key',
   port: 'slipway.port',
+  process: 'slipway.process',
+  once: 'slipway.once',
   pulled: 'slipway.pulled',
 } as const;
 
@@ -40,9 +42,14 @@ export function containerLabels(instance: InstanceId, spec: ContainerSpec): Labe
     [LABEL.environment]: spec.environment ?? '',
     [LABEL.key]: '',
     [LABEL.port]: String(spec.port),
+    [LABEL.process]: spec.process ?? '',
+    [LABEL.once]: '',
     'traefik.enable': 'false',
   };
 }
+
+/** Whether a container was made for one purpose and serves no release. */
+export const isOnce = (labels: Labels | null | undefined): boolean => labels?.[LABEL.once] === '1';
 
 /** @returns undefined when the labels are not those of an image of ours */
 export function readImageOwner(labels: Labels | null | undefined): ImageOwner | undefined {
@@ -64,9 +71,12 @@ export function readContainerOwner(instance: InstanceId, labels: Labels | null |
     release: readCount(labels[LABEL.release]) as ReleaseNumber,
     build: labels[LABEL.build] ? parseBuildId(labels[LABEL.build] ?? '') : null,
     environment: labels[LABEL.environment] ? parseEnvironmentName(labels[LABEL.environment] ?? '') : null,
+    process: emptyAsNull(labels[LABEL.process]),
     port: readCount(labels[LABEL.port]),
   }));
 }
+
+const emptyAsNull = (text = ''): string | null => (text === '' ? null : text);
 
 function readCount(text: string | undefined): number {
   if (text === undefined || !/^[1-9]\d{0,9}$/.test(text)) throw new RangeError(`not a number: ${String(text)}`);

@@ -5,7 +5,7 @@ const HEADER = 8;
 const LINE_MAX = 16 * 1024;
 const TIMESTAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) /;
 
-/** Takes the engine's log stream apart: frames of 8 bytes of header and a payload that starts with a timestamp. */
+/** Takes the engine's log stream apart: frames whose payload starts with a timestamp. */
 export interface OutputReader {
   /** Bytes as they come, cut anywhere. @returns the lines that are complete now */
   push(chunk: Uint8Array): OutputLine[];
@@ -15,12 +15,39 @@ export interface OutputReader {
 
 interface Partial { at: string; text: string; omitted: number; readonly decoder: TextDecoder }
 
+/** A piece of what a container printed, as the engine sends it. */
+export interface OutputFrame {
+  readonly stream: OutputLine['stream'];
+  readonly payload: Buffer;
+}
+
+/** Takes bytes as they come, cut anywhere. @returns the frames that are complete now */
+export type FrameReader = (chunk: Uint8Array) => OutputFrame[];
+
+/** Takes the two streams apart that the engine sends as one, in frames of 8 bytes of header and a payload. */
+export function createFrameReader(): FrameReader {
+  let rest = Buffer.alloc(0);
+  return (chunk) => {
+    rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
+    const frames: OutputFrame[] = [];
+    let offset = 0;
+    while (rest.length - offset >= HEADER) {
+      const end = offset + HEADER + rest.readUInt32BE(offset + 4);
+      if (rest.length < end) break;
+      frames.push({ stream: rest[offset] === 2 ? 'stderr' : 'stdout', payload: rest.subarray(offset + HEADER, end) });
+      offset = end;
+    }
+    rest = rest.subarray(offset);
+    return frames;
+  };
+}
+
 /** The two streams are kept apart, so that a line of one may be cut by lines of the other. */
 export function createOutputReader(): OutputReader {
-  let rest = Buffer.alloc(0);
+  const framesOf = createFrameReader();
   const partials = new Map<OutputLine['stream'], Partial>();
 
-  const frame = (stream: OutputLine['stream'], payload: Buffer): OutputLine[] => {
+  const linesOf = ({ stream, payload }: OutputFrame): OutputLine[] => {
     const lines: OutputLine[] = [];
     for (let start = 0; start < payload.length;) {
       const end = payload.indexOf(0x0a, start);
@@ -34,19 +61,7 @@ export function createOutputReader(): OutputReader {
   };
 
   return {
-    push: (chunk) => {
-      rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
-      const lines: OutputLine[] = [];
-      let offset = 0;
-      while (rest.length - offset >= HEADER) {
-        const end = offset + HEADER + rest.readUInt32BE(offset + 4);
-        if (rest.length < end) break;
-        lines.push(...frame(rest[offset] === 2 ? 'stderr' : 'stdout', rest.subarray(offset + HEADER, end)));
-        offset = end;
-      }
-      rest = rest.subarray(offset);
-      return lines;
-    },
+    push: (chunk) => framesOf(chunk).flatMap(linesOf),
     finish: () => {
       const lines = [...partials].map(([stream, partial]) => complete(stream, partial));
       partials.clear();

@@ -2,6 +2,9 @@ import type { Readable } from 'node:stream';
 import type { BuildId, BuildKey, CommitHash, ContainerId, EnvironmentName, ImageId, ProjectName, ReleaseNumber } from '../domain/ids.js';
 import type { ImageReference } from '../domain/image-reference.js';
 import type { Target } from '../domain/target.js';
+import type { EngineDescription, Protection } from './description.js';
+
+export type { EngineDescription, Protection };
 
 /**
  * The port to containers, in product verbs. One suite in `test/contract` holds for every implementation.
@@ -19,7 +22,8 @@ export interface ContainerEngine {
    * Makes an image and gives it its tags once it is confirmed.
    *
    * @returns the image's id, only after the engine reported it and an inspection showed our labels
-   * @throws AppError `build_failed` with the engine's own message; `signal.reason` after an abort
+   * @throws AppError `build_failed` with the engine's own message, `registry_refused` when a base image's registry wants other
+   * credentials; `signal.reason` after an abort
    */
   build(request: BuildRequest, signal: AbortSignal): Promise<ImageId>;
   /**
@@ -28,7 +32,7 @@ export interface ContainerEngine {
    * for the key before and did not change since is given back instead of another one.
    *
    * @returns the image's id, only after the engine reported the end of the pull and an inspection showed our labels
-   * @throws AppError `image_not_found`, `image_not_allowed` when it lacks a wanted label, `registry_unreachable`,
+   * @throws AppError `image_not_found`, `image_not_allowed` when it lacks a wanted label, `registry_unreachable`, `registry_refused`,
    * `pull_failed` with the engine's own message; `signal.reason` after an abort
    */
   pull(request: PullRequest, signal: AbortSignal): Promise<ImageId>;
@@ -39,20 +43,37 @@ export interface ContainerEngine {
   tagImage(id: ImageId, tag: string): Promise<void>;
   /** Removes an image of ours with its tags. Nothing happens when it is gone already. */
   removeImage(id: ImageId): Promise<void>;
+  /**
+   * The files of an image as a container of it would find them, in an order of the engine's own; streamed, since an image
+   * may have some GB. What the engine itself puts into every container is left out.
+   *
+   * @throws AppError `unknown_image`; `signal.reason` after an abort
+   */
+  files(image: ImageId, signal: AbortSignal): AsyncIterable<ImageFile>;
 
   /** Creates the project's network once; containers on it reach neither each other nor other projects. */
   ensureNetwork(project: ProjectName): Promise<string>;
   /** Removes this server's networks of all other projects; one that a running container is on stays. @returns whose were removed */
   removeOtherNetworks(projects: readonly ProjectName[]): Promise<readonly ProjectName[]>;
   /**
-   * Creates and starts a container with the safe defaults; a container of the same name that is ours is replaced.
+   * Creates and starts a container with the safe defaults; ours for the same release and process is replaced.
    *
    * @throws AppError `start_failed` with the engine's own message, after removing what was created
    */
   start(spec: ContainerSpec): Promise<StartedContainer>;
+  /**
+   * Runs one command in a container of its own, with the same safe defaults and no port, and removes the container whatever
+   * happens. It is no container of the release: it is neither listed nor told of.
+   *
+   * @throws AppError `start_failed` with the engine's own message, `crashed` when somebody removed the container;
+   * `signal.reason` after an abort, which kills the command
+   */
+  runOnce(spec: OnceSpec, once: OnceOptions): Promise<ContainerExit>;
+  /** Removes what a server that was killed left of its one-offs. @returns how many there were */
+  removeLeftOnce(): Promise<number>;
   /** @returns undefined when there is no such container (any more). */
   inspect(id: ContainerId): Promise<EngineContainer | undefined>;
-  /** This server's containers, in any state. */
+  /** This server's containers, in any state; those of one-offs are not among them. */
   list(): Promise<readonly EngineContainer[]>;
   /** Ends when the container does. @returns undefined when it was removed or the signal aborted. */
   waitForExit(id: ContainerId, signal: AbortSignal): Promise<ContainerExit | undefined>;
@@ -79,27 +100,6 @@ export type EngineEvent =
   /** The image or one of its names was removed; anybody's, since the engine no longer knows whose it was. */
   | { readonly kind: 'image-removed'; readonly image: ImageId }
   | { readonly kind: 'network-removed'; readonly project: ProjectName };
-
-export interface EngineDescription {
-  readonly version: string;
-  readonly apiVersion: string;
-  readonly builder: 'buildkit' | 'classic';
-  /** Where it was found, for people. */
-  readonly address: string;
-  /** Sentences about what the engine does not protect against. */
-  readonly warnings: readonly string[];
-  /** How layers are stored, such as `overlay2`. */
-  readonly storageDriver: string;
-}
-
-/** Something that keeps previews from harming others. */
-export interface Protection {
-  readonly name: string;
-  /** Null when there is nothing to judge by. */
-  readonly holds: boolean | null;
-  /** What was found, as a sentence. */
-  readonly detail: string;
-}
 
 export interface BuildRequest {
   readonly project: ProjectName;
@@ -149,6 +149,14 @@ export interface EngineImage {
   readonly inRegistry: boolean;
 }
 
+/** A file, a folder or a link of an image. */
+export interface ImageFile {
+  /** Relative to the root, without a slash at either end. */
+  readonly path: string;
+  /** Equal for two that agree in type, mode, owner and content, or in the target of the link; times do not count. */
+  readonly digest: string;
+}
+
 /** Who a container runs for; written as labels, so that they say what exists. */
 export interface ContainerOwner {
   readonly project: ProjectName;
@@ -157,18 +165,39 @@ export interface ContainerOwner {
   readonly commit: CommitHash | null;
   readonly build: BuildId | null;
   readonly environment: EnvironmentName | null;
+  /** Which process of the release's set; null for `web`, the only one that is dialled. */
+  readonly process: string | null;
 }
 
 export interface ContainerSpec extends ContainerOwner {
   readonly image: ImageId;
+  /** What is run instead of the image's own command, given to its entrypoint where it has one; null for its own. */
+  readonly command: readonly string[] | null;
   readonly env: Readonly<Record<string, string>>;
-  /** The port to dial; also published on 127.0.0.1 where container addresses are unreachable. */
+  /** The port to dial; also published on 127.0.0.1 where container addresses are unreachable, for `web` alone. */
   readonly port: number;
   readonly memoryBytes: number;
   readonly cpus: number;
   readonly pids: number;
   readonly profile: 'compat' | 'strict';
   readonly stopTimeoutMs: number;
+}
+
+/** A command that is run once, of whose container nobody may dial a port. */
+export type OnceSpec = Omit<ContainerSpec, 'process' | 'command'>;
+
+export interface OnceOptions {
+  /** Given to the image's entrypoint where it has one. */
+  readonly command: readonly string[];
+  /** Takes what is printed, as it comes; the command waits while the promise does. */
+  readonly onOutput: (output: OnceOutput) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+export interface OnceOutput {
+  readonly stream: OutputLine['stream'];
+  /** A piece of it, cut anywhere but within a character, with the line ends it came with. */
+  readonly text: string;
 }
 
 export interface StartedContainer {

@@ -136,6 +136,15 @@ describe('a build that failed', () => {
     expect((await house.textsOf(build.id)).at(-1)).toBe(`failed after 0.0 s: ${fails.fail}`);
   });
 
+  it('D17: is built again ten seconds later when a registry did not let us in', async () => {
+    let tries = 0;
+    await using house = await startBuilds({ script: () => (++tries === 1 ? { code: 'registry_refused', fail: 'registry.example.com does not let us in' } : {}) });
+    await expect((await house.builds.begin(wanted(1))).result).rejects.toMatchObject({ code: 'registry_refused' });
+    await expect(house.builds.begin(wanted(1))).rejects.toMatchObject({ code: 'registry_refused', details: { retryAfterSeconds: 10 } });
+    await house.clock.advance(10_000);
+    await expect((await house.builds.begin(wanted(1))).result).resolves.toMatchObject({ build: { status: 'succeeded' } });
+  });
+
   it.each([{ retry: true }, { anew: true }])('is built again for %j', async (options) => {
     let tries = 0;
     await using house = await startBuilds({ script: () => (++tries === 1 ? fails : {}) });

@@ -1,15 +1,13 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import type { InstanceId, ProjectName } from '../../src/domain/ids.js';
 import { createDockerEngine } from '../../src/engine/docker.js';
 import { systemClock } from '../../src/kernel/clock.js';
 import { enterDocker, log, NEVER, requestFor } from '../support/engine-world.js';
+import { startTokenRegistry } from '../support/token-registry.js';
 
 const project = 'shop' as ProjectName;
 const image = `sha256:${'a'.repeat(64)}`;
@@ -62,40 +60,19 @@ describe('an engine that breaks', () => {
   });
 });
 
-const digest = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-
-/** A registry with one image, which it gives only to those who fetched a token. */
-async function enterRegistry() {
-  const layer = Buffer.alloc(1024);
-  const packed = gzipSync(layer);
-  const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: [digest(layer)] } }));
-  const type = 'application/vnd.docker.distribution.manifest.v2+json';
-  const manifest = Buffer.from(JSON.stringify({
-    schemaVersion: 2, mediaType: type,
-    config: { mediaType: 'application/vnd.docker.container.image.v1+json', size: config.length, digest: digest(config) },
-    layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', size: packed.length, digest: digest(packed) }],
-  }));
-  const blobs = new Map([[digest(config), config], [digest(packed), packed]]);
-  const server = createServer((request, response) => {
-    const { method, url = '', headers } = request;
-    if (url.startsWith('/token')) { response.end(JSON.stringify({ token: 'given', access_token: 'given', expires_in: 300 })); return; }
-    if (headers.authorization !== 'Bearer given') {
-      response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${headers.host ?? ''}/token",service="here"` }).end();
-      return;
-    }
-    const bytes = blobs.get(url.slice(url.lastIndexOf('/') + 1)) ?? manifest;
-    response.writeHead(200, { 'content-type': bytes === manifest ? type : 'application/octet-stream', 'docker-content-digest': digest(bytes), 'content-length': bytes.length });
-    response.end(method === 'HEAD' ? undefined : bytes);
-  });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  return { port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: () => close(server) };
-}
-
 describe('a base image in a registry', () => {
   it('is pulled also when the registry wants a token', async () => {
     await using home = await enterDocker();
-    await using registry = await enterRegistry();
-    const id = await home.engine.build(requestFor(home, `FROM 127.0.0.1:${registry.port}/some/base:1\nCOPY app.cjs /app.cjs\n`), NEVER);
+    await using registry = await startTokenRegistry();
+    const id = await home.engine.build(requestFor(home, `FROM ${registry.host}/some/base:1\nCOPY app.cjs /app.cjs\n`), NEVER);
     expect(await home.engine.image(id)).toMatchObject({ project: home.project });
+  });
+
+  it('K9: may take longer for its layers than its description may', async () => {
+    await using home = await enterDocker();
+    await using registry = await startTokenRegistry({ layerMs: 4_000 });
+    const engine = createDockerEngine({ instance: home.instance, search: { dockerHost: process.env.DOCKER_HOST, home: '/nowhere' }, clock: systemClock, log, deadlines: { baseImage: 2_000 } });
+    const id = await engine.build(requestFor(home, `FROM ${registry.host}/some/base:1\nCOPY app.cjs /app.cjs\n`), NEVER);
+    expect(await engine.image(id)).toMatchObject({ project: home.project });
   });
 });

@@ -68,14 +68,14 @@ describe('the safe defaults, as the engine has them', () => {
 
   it('E15: labels of an image cannot speak for a container', async () => {
     await using home = await enterDocker();
-    const spoof = ['commit', 'release', 'environment', 'port', 'key', 'project', 'build', 'instance'].map((name) => `slipway.${name}=1`).join(' ');
+    const spoof = ['commit', 'release', 'environment', 'port', 'process', 'once', 'key', 'project', 'build', 'instance'].map((name) => `slipway.${name}=1`).join(' ');
     const image = await home.engine.build(requestFor(home, `${appDockerfile('serve')}LABEL ${spoof} traefik.enable=true\n`), NEVER);
     const spec = specFor(home, image, { commit: 'e'.repeat(40) as CommitHash });
     const { id } = await home.engine.start(spec);
     const { Labels: labels } = (await openDocker().getContainer(id).inspect()).Config;
     expect(Object.fromEntries(Object.entries(labels).filter(([name]) => !name.startsWith('slipway-demo.')))).toEqual({
       'slipway.instance': home.instance, 'slipway.project': home.project, 'slipway.commit': spec.commit, 'slipway.build': spec.build,
-      'slipway.release': '1', 'slipway.environment': '', 'slipway.key': '', 'slipway.port': '3000', 'traefik.enable': 'false',
+      'slipway.release': '1', 'slipway.environment': '', 'slipway.key': '', 'slipway.port': '3000', 'slipway.process': '', 'slipway.once': '', 'traefik.enable': 'false',
     });
     expect(await home.engine.image(image)).toMatchObject({ project: home.project });
   });

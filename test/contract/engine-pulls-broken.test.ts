@@ -79,7 +79,8 @@ describe('an engine that breaks during a pull', () => {
     [500, 'Get "https://registry.example.com/v2/": net/http: TLS handshake timeout', 'registry_unreachable'],
     [500, 'received unexpected HTTP status: 503 Service Unavailable', 'registry_unreachable'],
     [500, 'toomanyrequests: You have reached your pull rate limit', 'registry_unreachable'],
-    [500, 'Head "https://registry.example.com/v2/app/manifests/v1": no basic auth credentials', 'pull_failed'],
+    [500, 'Head "https://registry.example.com/v2/app/manifests/v1": no basic auth credentials', 'registry_refused'],
+    [500, 'Head "https://registry.example.com/v2/app/manifests/v1": denied: access forbidden', 'registry_refused'],
     [500, 'no matching manifest for linux/amd64 in the manifest list entries', 'pull_failed'],
     [500, 'Get "https://registry.example.com/v2/": x509: certificate signed by unknown authority', 'pull_failed'],
   ])('D14: a refusal of status %d, “%s”, is %s', async (status, message, code) => {
