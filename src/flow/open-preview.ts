@@ -2,7 +2,7 @@ import type { BuiltImage } from '../build/wanted.js';
 import type { BuildTrigger } from '../domain/build.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
 import { AppError, isPassing, toAppError } from '../domain/errors.js';
-import { formatRelease, type CommitHash, type ImageId, type ProjectName } from '../domain/ids.js';
+import { formatRelease, type CommitHash, type ImageId, type ProjectName, type RouteId } from '../domain/ids.js';
 import { assertLabels, carriesLabels } from '../domain/image-policy.js';
 import { scopeOf } from '../domain/project.js';
 import type { ContainerEngine } from '../engine/port.js';
@@ -78,12 +78,19 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
 
   /** An image that goes between the look and the start is made again, once. */
   const runRelease = async (preview: FoundPreview, { route, options, last = false }: { route: Route; options: OpenOptions; last?: boolean }): Promise<RunningInstance> => {
-    const release = await currentRelease(preview, route) ?? await makeRelease(preview, { route, options });
-    if (options.retry === true) instances.forgive(release);
+    const { project, branch } = preview;
+    // Whatever takes long is waited for outside the turn of the route, so that a rollback waits for no build.
+    const built = await currentRelease(preview, route.id) ? undefined : await findBuilt(preview, options);
+    let release: Release | undefined;
+    const choose = async () => {
+      release = await currentRelease(preview, route.id) ?? await makeRelease(preview, { route, by: options.trigger, built: built ?? await findBuilt(preview, options) });
+      if (options.retry === true) instances.forgive(release);
+      return release;
+    };
     try {
-      return await serveRelease.serve({ project: preview.project, route, release, branch: preview.branch });
+      return await serveRelease.serve({ project, route, branch }, choose);
     } catch (error) {
-      if (last || await hasImage(release).catch(() => true)) throw error;
+      if (last || !release || preview.kind === 'stage' || await hasImage(release).catch(() => true)) throw error;
       instances.forgive(release);
       return runRelease(preview, { route, options, last: true });
     }
@@ -92,11 +99,12 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   const hasImage = async ({ project, key, image }: Release): Promise<boolean> => (await images.ofKey(project, key))?.id === image && await engine.image(image) !== undefined;
 
   /** The route's own release, when nothing about it changed and its image is still there: neither git nor the builder is asked. */
-  const currentRelease = async (preview: FoundPreview, route: Route): Promise<Release | undefined> => {
+  const currentRelease = async (preview: FoundPreview, id: RouteId): Promise<Release | undefined> => {
     const { project, kind } = preview;
-    const release = await ledger.current(route);
+    const route = await routes.find(id);
+    const release = route && await ledger.current(route);
     if (kind === 'stage') return assertReleased(preview, release);
-    if (!release || (kind === 'branch' && !await ledger.isFollowed(release, preview.commit))) return undefined;
+    if (!route || !release || (kind === 'branch' && preview.commit !== null && !await ledger.isFollowed(release, preview.commit))) return undefined;
     const newest = await images.ofKey(project.name, release.key);
     const { config } = await readConfig(project, scopeOf(route));
     const same = (newest?.id === release.image || release.rollbackOf !== null) && (route.configHash ?? release.configHash) === hashConfig(config);
@@ -111,11 +119,10 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     return release;
   };
 
-  const makeRelease = async (preview: FoundPreview, { route, options }: { route: Route; options: OpenOptions }) => {
+  const makeRelease = async (preview: FoundPreview, { route, by, built: { image, build } }: { route: Route; by: string; built: BuiltImage }) => {
     const { project, commit } = preview;
-    const { image, build } = await findBuilt(preview, options);
     if (preview.kind === 'image') await assertAllowed(preview, image);
-    return ledger.ensure({ route, commit, key: build.key, image, build: build.id, ...await readConfig(project, scopeOf(route)), by: options.trigger });
+    return ledger.ensure({ route, commit, key: build.key, image, build: build.id, ...await readConfig(project, scopeOf(route)), by });
   };
 
   /** A pull that was joined may have been begun, by a server before this one, when other labels were wanted. */

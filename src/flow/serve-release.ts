@@ -1,5 +1,5 @@
 import { AppError } from '../domain/errors.js';
-import { formatRelease, type RefName } from '../domain/ids.js';
+import type { RefName, RouteId } from '../domain/ids.js';
 import type { HostReader } from '../domain/hosts.js';
 import { formatScope } from '../domain/setting.js';
 import { scopeOf, type Project } from '../domain/project.js';
@@ -7,6 +7,8 @@ import type { Release, Route } from '../domain/release.js';
 import type { Urls } from '../domain/urls.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
+import { createTopic, type Topic } from '../kernel/topic.js';
+import { createTurns } from '../kernel/turns.js';
 import type { Ledger } from '../release/ledger.js';
 import { retireInstance, type Traffic } from '../run/idle.js';
 import type { Instances, RunningInstance } from '../run/instances.js';
@@ -14,6 +16,7 @@ import type { Placement } from '../run/start.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
+import { environmentOf } from './release-environment.js';
 
 export interface ServeReleaseDeps {
   readonly routes: Pick<RouteStore, 'setLastError'>;
@@ -28,19 +31,24 @@ export interface ServeReleaseDeps {
   readonly drainMs: number;
 }
 
-/** A release and where it is to be reached. */
+/** A route that is to serve a release. */
 export interface ToServe {
   readonly project: Project;
   readonly route: Route;
-  readonly release: Release;
-  /** A branch of its commit, for the application. */
+  /** A branch of the release's commit, for the application. */
   readonly branch: RefName | null;
 }
 
 /** Lets routes serve releases: start → probe → switch → drain. What served before goes on until the new one is healthy. */
 export interface ServeRelease {
-  /** @throws AppError of the run stage, with nothing changed for visitors */
-  serve(wanted: ToServe): Promise<RunningInstance>;
+  /**
+   * One after the other for each route: which release it is to be is asked for when its turn has come.
+   *
+   * @throws AppError of the run stage, with nothing changed for visitors; whatever `choose` throws
+   */
+  serve(wanted: ToServe, choose: () => Promise<Release>): Promise<RunningInstance>;
+  /** Hears of each route that serves another release from now on. */
+  readonly onMove: Topic<Release>['subscribe'];
   /** The hosts on which a route is reached, the canonical one first. */
   hostsOf(of: { readonly project: Project; readonly label: string }): readonly string[];
 }
@@ -50,28 +58,24 @@ const UNHEALTHY: ReadonlySet<string> = new Set(['crashed', 'start_timeout']);
 
 export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
   const { routes, releases, ledger, instances, routing, hosts, urls, clock, log } = deps;
+  const turns = createTurns<RouteId>();
+  const moves = createTopic<Release>((error) => { log.error('listener failed', { error }); });
   const hostsOf: ServeRelease['hostsOf'] = ({ project, label }) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
   const servesNow = (route: Route, release: Release) =>
     instances.running().find((running) => running.release.route === route.id && running.release.number !== release.number);
 
-  const placementOf = async ({ project, route, release, branch }: ToServe): Promise<Placement> => {
+  const placementOf = async ({ project, route, branch }: ToServe, release: Release): Promise<Placement> => {
     const [host = urls.serverHost] = hostsOf({ project, label: route.label });
-    const scope = scopeOf(route);
     return {
       host: urls.authority(host),
       isSwap: servesNow(route, release) !== undefined,
-      env: {
-        ...await releases.secretsOf(release),
-        SLIPWAY_BUILD: release.build ?? '', SLIPWAY_COMMIT: release.commit ?? '', SLIPWAY_BRANCH: branch ?? '',
-        SLIPWAY_RELEASE: formatRelease(release.number), SLIPWAY_ENV: scope.kind === 'project' ? '' : scope.name, SLIPWAY_URL: urls.application(host, route.label),
-      },
+      env: await environmentOf({ route, release, branch, host }, { releases, urls }),
     };
   };
 
   /** What is to take another one's place is tried twice, since nobody waits for it. */
-  const start = async (wanted: ToServe): Promise<RunningInstance> => {
-    const { release } = wanted;
-    const placement = await placementOf(wanted);
+  const start = async (wanted: ToServe, release: Release): Promise<RunningInstance> => {
+    const placement = await placementOf(wanted, release);
     try {
       return await instances.ensure(release, placement);
     } catch (error) {
@@ -83,9 +87,10 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
   };
 
   /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
-  const swap = async ({ project, route, release }: ToServe, { container, target }: RunningInstance) => {
-    await ledger.move(route.id, release);
+  const swap = async ({ project, route }: ToServe, { release, container, target }: RunningInstance) => {
+    const isMoved = await ledger.move(route.id, release);
     await routes.setLastError(route.id, null);
+    if (isMoved) moves.publish(release);
     if (instances.container(release) !== container || instances.state(release) !== 'running') return;
     const replaced = instances.running().filter((running) => running.release.route === route.id && running.container !== container);
     routing.put(hostsOf({ project, label: route.label }), { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
@@ -97,10 +102,11 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
 
   return {
     hostsOf,
-    serve: async (wanted) => {
-      const instance = await start(wanted);
+    serve: (wanted, choose) => turns.take(wanted.route.id, async () => {
+      const instance = await start(wanted, await choose());
       await swap(wanted, instance);
       return instance;
-    },
+    }),
+    onMove: moves.subscribe,
   };
 }

@@ -28,10 +28,12 @@ export interface Ledger {
   ensure(wanted: ReleaseWanted): Promise<Release>;
   /** What the route serves; undefined before its first release. */
   current(route: Route): Promise<Release | undefined>;
+  /** The release that a rollback brought back; itself for every other one. */
+  origin(release: Release): Promise<Release>;
   /** Whether a branch whose tip is the commit is served by the release: after a rollback, until a commit comes that was never released there. */
   isFollowed(release: Release, tip: CommitHash): Promise<boolean>;
-  /** Lets the route serve the release, which must be its own. */
-  move(route: RouteId, release: Release): Promise<void>;
+  /** Lets the route serve the release, which must be its own. @returns whether it served another one */
+  move(route: RouteId, release: Release): Promise<boolean>;
 }
 
 export function createLedger({ releases, routes }: { releases: ReleaseStore; routes: RouteStore }): Ledger {
@@ -56,17 +58,24 @@ export function createLedger({ releases, routes }: { releases: ReleaseStore; rou
     });
   };
 
+  const originOf = async (release: Release): Promise<Release> => {
+    const before = release.rollbackOf === null ? undefined : await releases.find(release.project, release.rollbackOf);
+    return before === undefined ? release : originOf(before);
+  };
+
   return {
     ensure: (wanted) => turns.take(wanted.route.id, () => append(wanted)),
     current: (route) => served(route.id),
+    origin: originOf,
     isFollowed: async (release, tip) => release.commit === tip
       || (release.rollbackOf !== null && (await releases.ofRoute(release.route)).some(({ commit, number }) => commit === tip && number < release.number)),
     move: (route, release) => turns.take(route, async () => {
       const current: ReleaseNumber | null | undefined = (await routes.find(route))?.current;
-      if (current === release.number) return;
+      if (current === release.number) return false;
       // What was taken up before a rollback is not to be taken up again after it.
       const { number, reason, rollbackOf, configHash } = release;
       await routes.move(route, rollbackOf === null ? { release: number, reason, configHash } : { release: number, reason });
+      return true;
     }),
   };
 }

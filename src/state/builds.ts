@@ -17,6 +17,8 @@ export interface BuildStore {
   find(id: BuildId): Promise<Build | undefined>;
   /** The newest build of the key. */
   latestOfKey(project: ProjectName, key: BuildKey): Promise<Build | undefined>;
+  /** Successful builds of the same key that were asked for before, newest first; those that only reused an image are not among them. */
+  earlierOfKey(build: Pick<Build, 'id' | 'project' | 'key'>, limit: number): Promise<readonly Build[]>;
   /** The newest build of the commit, whatever its key. */
   latestOfCommit(project: ProjectName, commit: CommitHash): Promise<Build | undefined>;
   /** Queued and running ones, oldest first. */
@@ -52,6 +54,11 @@ export function createBuildStore({ db, clock }: { db: Db; clock: Clock }): Build
       const row = await db.selectFrom('builds').selectAll().where('project', '=', project).where('key', '=', key)
         .orderBy('id', 'desc').limit(1).executeTakeFirst();
       return row && toBuild(row);
+    },
+    earlierOfKey: async ({ id, project, key }, limit) => {
+      const rows = await db.selectFrom('builds').selectAll().where('project', '=', project).where('key', '=', key).where('status', '=', 'succeeded').where('id', '<', id)
+        .orderBy('id', 'desc').limit(limit).execute();
+      return rows.map(toBuild);
     },
     latestOfCommit: async (project, commit) => {
       const row = await db.selectFrom('builds').selectAll().where('project', '=', project).where('commit_hash', '=', commit)

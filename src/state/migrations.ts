@@ -50,5 +50,5 @@ const SETTINGS: readonly string[] = [
     id INTEGER PRIMARY KEY, project TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL,
     value TEXT, sealed BLOB, digest TEXT, at INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT`,
   'CREATE INDEX settings_by_name ON setting_changes (project, scope, name, id)',
-  'CREATE INDEX history_by_release ON route_history (release)',
+  'CREATE INDEX releases_by_image ON releases (project, image)',
 ];

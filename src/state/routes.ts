@@ -34,6 +34,10 @@ export interface RouteStore {
   search(of: RouteSearch, part: { readonly offset: number; readonly limit: number }): Promise<{ readonly routes: readonly Route[]; readonly total: number }>;
   /** Lets the route serve a release, with a line of history, in one transaction; `configHash` is the configuration it took up with it. */
   move(id: RouteId, to: RouteMove): Promise<void>;
+  /** Whether the route ever served the release. */
+  hasServed(id: RouteId, release: ReleaseNumber): Promise<boolean>;
+  /** When it moved to what it serves, in milliseconds since the epoch; undefined when it never served anything. */
+  movedAt(id: RouteId): Promise<number | undefined>;
   /** Lets the route serve nothing until it moves again; its releases and its history stay. */
   clear(id: RouteId): Promise<void>;
   setLastError(id: RouteId, error: LastError | null): Promise<void>;
@@ -90,6 +94,8 @@ export function createRouteStore({ db, clock }: { db: Db; clock: Clock }): Route
       const rows = await db.selectFrom('routes').selectAll().where('project', '=', project).where('kind', '=', kind).where('subject', '=', subject).execute();
       return rows.map(toRoute);
     },
+    hasServed: async (id, release) => await db.selectFrom('route_history').select('id').where('route', '=', id).where('release', '=', release).limit(1).executeTakeFirst() !== undefined,
+    movedAt: async (id) => (await db.selectFrom('route_history').select('at').where('route', '=', id).orderBy('id', 'desc').limit(1).executeTakeFirst())?.at,
     clear: async (id) => { await db.updateTable('routes').set({ current_release: null, last_error_json: null }).where('id', '=', id).execute(); },
     move: (id, { release, reason, configHash }) => db.transaction().execute(async (within) => {
       await within.updateTable('routes').set({ current_release: release, last_error_json: null, ...(configHash === undefined ? {} : { config_hash: configHash }) }).where('id', '=', id).execute();

@@ -41,7 +41,7 @@ describe('the database', () => {
     const { db, close } = await open(folder);
     const { rows } = await sql<{ name: string }>`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`.execute(db);
     expect(rows.map(({ name }) => name)).toEqual([
-      'builds', 'configurations', 'images', 'kysely_migration', 'kysely_migration_lock', 'meta', 'releases', 'route_history', 'routes', 'sessions', 'source_keys',
+      'builds', 'configurations', 'images', 'kysely_migration', 'kysely_migration_lock', 'meta', 'releases', 'route_history', 'routes', 'sessions', 'setting_changes', 'source_keys',
     ]);
     expect((await sql<{ journal_mode: string }>`PRAGMA journal_mode`.execute(db)).rows).toEqual([{ journal_mode: 'wal' }]);
     expect((await sql<{ foreign_keys: number }>`PRAGMA foreign_keys`.execute(db)).rows).toEqual([{ foreign_keys: 1 }]);

@@ -49,6 +49,20 @@ describe('build records', () => {
     expect(await builds.latestOfCommit(BLOG, OTHER_COMMIT)).toBeUndefined();
   });
 
+  it('P12: know which made the same key before, newest first', async () => {
+    await using opened = await openTestDatabase();
+    const builds = createBuildStore(opened);
+    const add = async (status: 'succeeded' | 'failed', more: Parameters<typeof newBuild>[0] = {}) => builds.change((await builds.add(newBuild(more))).id, { status });
+    const [first] = [await add('succeeded'), await add('failed'), await add('succeeded', { key: OTHER_KEY }), await add('succeeded', { project: BLOG })];
+    await builds.add(newBuild({ status: 'reused', image: image('1') }));
+    const second = await add('succeeded', { commit: OTHER_COMMIT });
+    const third = await add('succeeded');
+    await add('succeeded');
+    expect(await builds.earlierOfKey(third, 10)).toEqual([second, first]);
+    expect(await builds.earlierOfKey(third, 1)).toEqual([second]);
+    expect(await builds.earlierOfKey(first, 10)).toEqual([]);
+  });
+
   it('K5: keep their order even within one millisecond, also when the clock is set back', async () => {
     await using opened = await openTestDatabase();
     let now = 1_000_000;
@@ -119,7 +133,7 @@ describe('routes', () => {
     const routes = createRouteStore(opened);
     const made = await Promise.all(Array.from({ length: 20 }, () => routes.ensure(newRoute())));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
-    expect(made[0]).toEqual({ ...newRoute(), id: expect.stringMatching(/^r_/) as RouteId, current: null, lastError: null, createdAt: opened.clock.now(), lastAccessAt: null });
+    expect(made[0]).toEqual({ ...newRoute(), id: expect.stringMatching(/^r_/) as RouteId, current: null, configHash: null, lastError: null, createdAt: opened.clock.now(), lastAccessAt: null });
     expect((await routes.ensure(newRoute({ project: BLOG }))).id).not.toBe(made[0]?.id);
     expect(await routes.findLabel(SHOP, 'branch-other')).toBeUndefined();
     expect(await routes.find('r_unknown' as RouteId)).toBeUndefined();

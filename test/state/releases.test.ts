@@ -1,11 +1,12 @@
-import type { RouteId } from '../../src/domain/ids.js';
+import { sql } from 'kysely';
+import type { ReleaseNumber, RouteId } from '../../src/domain/ids.js';
 import type { Clock } from '../../src/kernel/clock.js';
 import type { Db } from '../../src/state/database.js';
-import { createReleaseStore } from '../../src/state/releases.js';
+import { createReleaseStore, type ReleaseSearch } from '../../src/state/releases.js';
 import { createRouteStore } from '../../src/state/routes.js';
 import type { Vault } from '../../src/state/vault.js';
 import { openTestDatabase, refusalOf } from '../support/database.js';
-import { BLOG, CONFIG, image, newRelease, newRoute, SHOP } from './samples.js';
+import { BLOG, CONFIG, image, newRelease, newRoute, OTHER_COMMIT, SHOP } from './samples.js';
 
 describe('releases', () => {
   const withRoute = async (opened: { db: Db; clock: Clock; vault: Vault }) => ({
@@ -58,5 +59,92 @@ describe('releases', () => {
     const { releases } = await withRoute(opened);
     expect(await refusalOf(releases.append(newRelease('r_unknown' as RouteId)))).toContain('FOREIGN KEY');
     expect(await releases.list(SHOP, 10)).toEqual([]);
+  });
+});
+
+describe('the list of releases', () => {
+  const ALL: ReleaseSearch = { projects: [SHOP], route: undefined, text: '' };
+
+  const withSome = async (opened: { db: Db; clock: Clock; vault: Vault }) => {
+    const [releases, routes] = [createReleaseStore(opened), createRouteStore(opened)];
+    const dev = await routes.ensure(newRoute({ kind: 'stage', label: 'dev', subject: 'dev' }));
+    const branch = await routes.ensure(newRoute({ label: 'branch-fix-cart', subject: 'fix/cart_50%' }));
+    const other = await routes.ensure(newRoute({ project: BLOG, kind: 'stage', label: 'dev', subject: 'dev' }));
+    await releases.append(newRelease(dev.id, { by: 'alice' }));
+    await releases.append(newRelease(branch.id, { by: 'ci', commit: OTHER_COMMIT, image: image('2') }));
+    await releases.append(newRelease(other.id, { project: BLOG, by: 'alice' }));
+    await releases.append(newRelease(dev.id, { by: '50%', reason: 'rollback', rollbackOf: 1 as ReleaseNumber, image: image('3') }));
+    const found = async (of: Partial<ReleaseSearch>, part = { offset: 0, limit: 50 }) => {
+      const listed = await releases.search({ ...ALL, ...of }, part);
+      return listed.map(({ release, route }) => `${release.project} v${release.number} ${route.label}`);
+    };
+    return { releases, routes, dev, found, count: (of: Partial<ReleaseSearch>) => releases.count({ ...ALL, ...of }) };
+  };
+
+  it('is of one project or several, of one route or all, the newest first, with what the route serves', async () => {
+    await using opened = await openTestDatabase();
+    const { releases, routes, dev, found, count } = await withSome(opened);
+    expect(await found({})).toEqual(['shop v3 dev', 'shop v2 branch-fix-cart', 'shop v1 dev']);
+    expect(await found({ route: 'dev' })).toEqual(['shop v3 dev', 'shop v1 dev']);
+    expect(await found({ projects: [SHOP, BLOG] })).toHaveLength(4);
+    expect(await found({ projects: [SHOP, BLOG], route: 'dev' })).toHaveLength(3);
+    expect(await found({ route: 'nothing' })).toEqual([]);
+    expect([await count({}), await count({ route: 'dev' }), await count({ projects: [SHOP, BLOG] }), await count({ route: 'nothing' })]).toEqual([3, 2, 4, 0]);
+    await routes.move(dev.id, { release: 1 as ReleaseNumber, reason: 'code' });
+    const [newest, oldest] = await releases.search({ ...ALL, route: 'dev' }, { offset: 0, limit: 2 });
+    expect([newest?.route, oldest?.release]).toEqual([{ kind: 'stage', label: 'dev', subject: 'dev', environment: null, current: 1 }, await releases.find(SHOP, 1 as ReleaseNumber)]);
+  });
+
+  it('comes in parts that leave nothing out and repeat nothing', async () => {
+    await using opened = await openTestDatabase();
+    const { found } = await withSome(opened);
+    for (const wanted of [{}, { projects: [SHOP, BLOG] }, { text: 'dev' }]) {
+      const whole = await found(wanted);
+      const parts = await Promise.all(whole.map((_each, offset) => found(wanted, { offset, limit: 1 })));
+      expect(parts.flat()).toEqual(whole);
+    }
+    expect(await found({}, { offset: 3, limit: 50 })).toEqual([]);
+  });
+
+  it.each([
+    ['v2', ['v2']], ['ALICE', ['v1']], ['rollback', ['v3']], ['b'.repeat(12), ['v2']], ['sha256:333', ['v3']], ['fix/cart', ['v2']], ['BRANCH-FIX', ['v2']], ['dev', ['v3', 'v1']], ['shop', ['v3', 'v2', 'v1']],
+    ['50%', ['v3', 'v2']], ['%', ['v3', 'v2']], ['_', ['v2']], ['\\', []], ["' OR 1=1 --", []], ['blog', []],
+  ])('finds %s', async (text, expected) => {
+    await using opened = await openTestDatabase();
+    const { found, count } = await withSome(opened);
+    expect([(await found({ text })).map((each) => each.split(' ')[1]), await count({ text })]).toEqual([expected, expected.length]);
+  });
+
+  it('keeps its speed with ten thousand, also on its last page', async () => {
+    await using opened = await openTestDatabase();
+    const { releases, dev } = await withSome(opened);
+    await sql`INSERT INTO releases WITH RECURSIVE n (n) AS (SELECT 4 UNION ALL SELECT n + 1 FROM n WHERE n < 10000)
+      SELECT project, n, CASE WHEN n % 3 = 0 THEN ${dev.id} ELSE route END, build, image, commit_hash, upload, key, config_hash, environment, reason, by_whom, parent, rollback_of, version, created_at + n
+      FROM releases, n WHERE project = 'shop' AND number = 2`.execute(opened.db);
+    const fastest = async (work: () => Promise<unknown>) => {
+      const times: number[] = [];
+      for (let again = 0; again < 5; again += 1) { const since = performance.now(); await work(); times.push(performance.now() - since); }
+      return Math.min(...times);
+    };
+    expect(await releases.count(ALL)).toBe(10_000);
+    for (const wanted of [ALL, { ...ALL, route: 'dev' }, { ...ALL, text: 'v77' }, { ...ALL, text: 'nothing like it' }, { ...ALL, projects: [SHOP, BLOG] }]) {
+      for (const offset of [0, 3_300]) expect([wanted, offset, await fastest(() => releases.search(wanted, { offset, limit: 50 })) < 100]).toEqual([wanted, offset, true]);
+      expect([wanted, await fastest(() => releases.count(wanted)) < 100]).toEqual([wanted, true]);
+    }
+  });
+});
+
+describe('when a route moved', () => {
+  it('is known from its history, and of none that never served', async () => {
+    await using opened = await openTestDatabase();
+    const routes = createRouteStore(opened);
+    const { id } = await routes.ensure(newRoute());
+    expect(await routes.movedAt(id)).toBeUndefined();
+    await routes.move(id, { release: 1 as ReleaseNumber, reason: 'code' });
+    await opened.clock.advance(5_000);
+    const now = opened.clock.now();
+    await routes.move(id, { release: 2 as ReleaseNumber, reason: 'code' });
+    await opened.clock.advance(5_000);
+    expect(await routes.movedAt(id)).toBe(now);
   });
 });

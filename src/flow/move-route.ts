@@ -1,0 +1,84 @@
+import { AppError, isPassing, toAppError } from '../domain/errors.js';
+import { formatRelease, type ReleaseNumber, type RouteId } from '../domain/ids.js';
+import type { Project } from '../domain/project.js';
+import type { Release, Route } from '../domain/release.js';
+import type { ContainerEngine } from '../engine/port.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Logger } from '../kernel/log.js';
+import type { Instances } from '../run/instances.js';
+import type { RouteStore } from '../state/routes.js';
+import type { Source } from '../source/source.js';
+import { imageGone } from './open-preview.js';
+import type { ServeRelease } from './serve-release.js';
+
+export interface MoveRouteDeps {
+  readonly sources: ReadonlyMap<Project['name'], Pick<Source, 'refs'>>;
+  readonly engine: Pick<ContainerEngine, 'image'>;
+  readonly routes: Pick<RouteStore, 'setLastError'>;
+  readonly instances: Pick<Instances, 'forgive'>;
+  readonly serveRelease: Pick<ServeRelease, 'serve'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What a person's change of a route came to. */
+export interface Moved {
+  readonly route: Route;
+  readonly release: Release;
+  /** From the first look to the switch, in milliseconds. */
+  readonly ms: number;
+}
+
+export interface ToMove {
+  readonly project: Project;
+  readonly route: Route;
+}
+
+/**
+ * Lets a route serve the release that `choose` gives, at somebody's word. The route's `lastError` says why a release did not
+ * take over; what served before goes on.
+ *
+ * @throws AppError `route_busy` while another such change of the route is under way; `image_gone`; those of the run stage
+ */
+export type MoveRoute = (of: ToMove, choose: () => Promise<Release>) => Promise<Moved>;
+
+export function createMoveRoute({ sources, engine, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
+  const busy = new Set<RouteId>();
+
+  const branchOf = ({ name }: Project, { commit }: Release) =>
+    sources.get(name)?.refs().refs.find((ref) => ref.kind === 'branch' && ref.commit === commit)?.name ?? null;
+
+  const move = async ({ project, route }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
+    const since = clock.monotonic();
+    let tried: ReleaseNumber | undefined;
+    try {
+      const release = await choose();
+      tried = release.number;
+      if (await engine.image(release.image) === undefined) throw imageGone(release);
+      instances.forgive(release);
+      await serveRelease.serve({ project, route, branch: branchOf(project, release) }, () => Promise.resolve(release));
+      const ms = Math.round(clock.monotonic() - since);
+      log.info('route moved', { project: project.name, route: route.label, release: release.number, reason: release.reason, by: release.by, ms });
+      return { route, release, ms };
+    } catch (thrown) {
+      const { code, message } = toAppError(thrown);
+      if (tried !== undefined && !isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
+      throw thrown;
+    }
+  };
+
+  return async (of, choose) => {
+    const { route, project } = of;
+    if (busy.has(route.id)) throw new AppError('route_busy', `${route.label} of ${project.name} is being changed at this moment.`);
+    busy.add(route.id);
+    try {
+      return await move(of, choose);
+    } finally {
+      busy.delete(route.id);
+    }
+  };
+}
+
+/** `v7` for people, with what is wrong about it. */
+export const noSuchRelease = (number: ReleaseNumber, { label, project }: Route): AppError =>
+  new AppError('unknown_release', `${formatRelease(number)} was never made for ${label} of ${project}.`);

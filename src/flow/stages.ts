@@ -1,0 +1,159 @@
+import type { BuiltImage } from '../build/wanted.js';
+import { hasImage } from '../domain/build.js';
+import { AppError } from '../domain/errors.js';
+import { formatRelease, type BuildId, type CommitHash, type ReleaseNumber } from '../domain/ids.js';
+import { nearestNames } from '../domain/nearest.js';
+import type { Project } from '../domain/project.js';
+import type { LastError, Release, ReleaseReason, Route } from '../domain/release.js';
+import type { PreviewState } from '../domain/state.js';
+import type { ContainerEngine } from '../engine/port.js';
+import type { Ledger } from '../release/ledger.js';
+import type { Instances } from '../run/instances.js';
+import type { BuildStore } from '../state/builds.js';
+import type { ReleaseStore } from '../state/releases.js';
+import type { RouteStore } from '../state/routes.js';
+import type { FindImage } from './find-image.js';
+import { noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
+import { imageGone } from './open-preview.js';
+import type { ReadConfig } from './read-config.js';
+
+export interface StagesDeps {
+  readonly routes: Pick<RouteStore, 'ensure' | 'findLabel' | 'hasServed'>;
+  readonly releases: Pick<ReleaseStore, 'find' | 'latestOfRoute'>;
+  readonly ledger: Ledger;
+  readonly buildStore: Pick<BuildStore, 'find'>;
+  readonly engine: Pick<ContainerEngine, 'image'>;
+  readonly findImage: Pick<FindImage, 'begin'>;
+  readonly instances: Pick<Instances, 'state'>;
+  readonly readConfig: ReadConfig;
+  readonly moveRoute: MoveRoute;
+}
+
+/** What is done to a stage, and by whom. */
+export interface OnStage {
+  readonly project: Project;
+  readonly stage: string;
+  readonly by: string;
+}
+
+/** What is known of a stage at one moment. */
+export interface StageStatus {
+  readonly stage: string;
+  readonly state: PreviewState;
+  readonly release: Release | undefined;
+  /** To which a rollback of one step goes. */
+  readonly previous: ReleaseNumber | null;
+  readonly lastError: LastError | null;
+}
+
+/** Stages move at somebody's word only; each of these but `publish` touches neither git nor the builder. */
+export interface Stages {
+  /** The route of a stage, made on first sight. @throws AppError `unknown_stage` */
+  route(project: Project, stage: string): Promise<Route>;
+  /** What is known of each stage, in their order. */
+  list(project: Project): Promise<readonly StageStatus[]>;
+  /** Appends a release of a build, which does not serve yet. @throws AppError `unknown_build`, `image_gone` */
+  release(on: OnStage, build: BuildId): Promise<{ readonly release: Release; readonly isNew: boolean }>;
+  /** Lets the stage serve a release that was made for it and never served. @throws AppError `unknown_release`, `already_served`, those of `MoveRoute` */
+  run(on: OnStage, number: ReleaseNumber): Promise<Moved>;
+  /**
+   * Lets the stage serve what the stage before it serves, or served: the same image, with this stage's configuration.
+   *
+   * @throws AppError `wrong_stage`, `nothing_released`, `unknown_release`, `already_served`, those of `MoveRoute`
+   */
+  promote(on: OnStage, options: { readonly release?: ReleaseNumber | undefined; readonly force?: boolean | undefined }): Promise<Moved>;
+  /** Builds the commit if need be and lets the first stage serve it. @throws AppError of all stages of the way, `unknown_stage` without stages */
+  publish(of: Omit<OnStage, 'stage'>, commit: CommitHash): Promise<Moved>;
+}
+
+export function createStages({ routes, releases, ledger, buildStore, engine, findImage, instances, readConfig, moveRoute }: StagesDeps): Stages {
+  const routeOf: Stages['route'] = async ({ name, stages }, stage) => {
+    if (!stages.has(stage)) throw new AppError('unknown_stage', `${name} has no stage “${stage}”.`, { details: { nearest: nearestNames(stage, [...stages.keys()]) } });
+    return routes.ensure({ project: name, kind: 'stage', label: stage, environment: null, subject: stage });
+  };
+
+  const append = async ({ project, stage, by }: OnStage, { route, made, reason }: { route: Route; made: Pick<Release, 'commit' | 'key' | 'image' | 'build'>; reason?: ReleaseReason }): Promise<Release> => {
+    const { commit, key, image, build } = made;
+    if (await engine.image(image) === undefined) throw new AppError('image_gone', `The image of ${build ?? 'this release'} is gone${commit === null ? '' : `; it was made of commit ${commit}`}.`);
+    return ledger.ensure({ route, commit, key, image, build, ...await readConfig(project, { kind: 'stage', name: stage }), by, ...(reason ? { reason } : {}) });
+  };
+
+  /** The stage that comes before. */
+  const sourceOf = async ({ project, stage }: OnStage, force: boolean): Promise<Route> => {
+    const names = [...project.stages.keys()];
+    const before = names[names.indexOf(stage) - 1];
+    if (before === undefined) throw new AppError('wrong_stage', `${stage} is the first stage of ${project.name}${force ? '' : ': commits are published to it'}.`);
+    return routeOf(project, before);
+  };
+
+  const promoted = async (on: OnStage, { release: number, force = false }: { release?: ReleaseNumber | undefined; force?: boolean | undefined }): Promise<Release> => {
+    const from = await sourceOf(on, force);
+    if (number === undefined) {
+      const current = await ledger.current(from);
+      if (!current) throw new AppError('nothing_released', `Nothing runs in ${from.label} of ${on.project.name}.`);
+      return current;
+    }
+    const release = await releases.find(on.project.name, number);
+    if (!release) throw new AppError('unknown_release', `There is no release ${formatRelease(number)} of ${on.project.name}.`);
+    if (!force && (release.route !== from.id || !await routes.hasServed(from.id, number))) {
+      throw new AppError('wrong_stage', `${formatRelease(number)} never ran in ${from.label}, which comes before ${on.stage}.`);
+    }
+    return release;
+  };
+
+  const assertOther = async (route: Route, release: Release): Promise<void> => {
+    if ((await ledger.current(route))?.number === release.number) throw new AppError('already_served', `${route.label} serves ${formatRelease(release.number)} already, of that image and configuration.`);
+  };
+
+  const statusOf = async (project: Project, stage: string): Promise<StageStatus> => {
+    const route = await routes.findLabel(project.name, stage);
+    const release = route && await ledger.current(route);
+    if (!route || !release) return { stage, state: 'unknown', release: undefined, previous: null, lastError: route?.lastError ?? null };
+    const { lastError } = route;
+    const state = instances.state(release) ?? (lastError ? 'error' : 'stopped');
+    return { stage, state, release, previous: (await ledger.origin(release)).parent, lastError };
+  };
+
+  return {
+    route: routeOf,
+    list: (project) => Promise.all([...project.stages.keys()].map((stage) => statusOf(project, stage))),
+    release: async (on, id) => {
+      const route = await routeOf(on.project, on.stage);
+      const build = await buildStore.find(id);
+      if (build?.project !== on.project.name) throw new AppError('unknown_build', `There is no build ${id} of ${on.project.name}.`);
+      if (!hasImage(build) || build.image === null) throw new AppError('build_failed', `The build ${id} made no image: it is ${build.status}.`);
+      const latest = await releases.latestOfRoute(route.id);
+      const release = await append(on, { route, made: { ...build, image: build.image, build: id } });
+      return { release, isNew: release.number > (latest?.number ?? 0) };
+    },
+    run: async (on, number) => {
+      const route = await routeOf(on.project, on.stage);
+      return moveRoute({ project: on.project, route }, async () => {
+        const release = await releases.find(on.project.name, number);
+        if (!release) throw new AppError('unknown_release', `There is no release ${formatRelease(number)} of ${on.project.name}.`);
+        if (release.route !== route.id) throw noSuchRelease(number, route);
+        if (await routes.hasServed(route.id, number)) throw new AppError('already_served', `${formatRelease(number)} was served by ${on.stage} before: roll back to it.`);
+        return release;
+      });
+    },
+    promote: async (on, options) => {
+      const route = await routeOf(on.project, on.stage);
+      return moveRoute({ project: on.project, route }, async () => {
+        const source = await promoted(on, options);
+        if (await engine.image(source.image) === undefined) throw imageGone(source);
+        const release = await append(on, { route, made: source, reason: 'promotion' });
+        await assertOther(route, release);
+        return release;
+      });
+    },
+    publish: async ({ project, by }, commit) => {
+      const [stage] = project.stages.keys();
+      if (stage === undefined) throw new AppError('unknown_stage', `${project.name} has no stages: name them in its configuration.`);
+      const route = await routeOf(project, stage);
+      // A build may take long; whatever else moves the stage meanwhile is not to wait for it.
+      const { result } = await findImage.begin({ project, commit }, { trigger: 'api' });
+      const { image, build }: BuiltImage = await result;
+      return moveRoute({ project, route }, () => append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } }));
+    },
+  };
+}
