@@ -33,6 +33,8 @@ const TOUR = [
   ['shop.', 'live?branch=realtime', 'server-sent events and a WebSocket'],
   ['shop.', 'env?branch=main&env=black-friday', 'the same commit in an environment'],
   ['journal.', '?branch=trunk', 'a branch of the other project'],
+  ['dev.shop.', '', 'the first stage, to which main is published; npm run demo:commit changes it'],
+  ['shop.', 'releases', 'stages and releases: promote and roll back'],
   ['shop.', '?branch=slow/build', 'a build whose log grows while you watch'],
   ['shop.', '?branch=docs/readme-only', 'nothing to build: the same image as main'],
   ['shop.', '?branch=broken/build', 'a build that fails'],
