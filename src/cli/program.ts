@@ -47,13 +47,15 @@ export function createProgram({ settings, user, connect = createClient, ...strea
   const command = new Command('slipway')
     .description('Every commit of a Docker-based web application, one URL away')
     .exitOverride()
+    // An option belongs to the command that it stands behind: `config` has some that `config set` has as well.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => { stdout.write(text); },
       writeErr: (text) => { stderr.write(text); },
       outputError: (text, write) => { write(text.replace(/^error: /, 'slipway: ')); },
     })
     .addHelpText('after', `\nExit codes:\n${[...EXIT_MEANINGS].map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}     run-once: the command’s own`);
-  const config = command.command('config').description('Check the configuration file, or set what applications run with').enablePositionalOptions();
+  const config = command.command('config').description('Check the configuration file, or set what applications run with');
   for (const add of [addStatusCommands, addReleaseCommands, addBuildCommands, addAppCommands, addLogCommands, addRunOnceCommand]) add(command, context);
   addConfigCommands(config, context);
 

@@ -32,6 +32,8 @@ export interface Moved {
 export interface ToMove {
   readonly project: Project;
   readonly route: Route;
+  /** Whether it waits for another change that is under way; default: it is refused. */
+  readonly waits?: boolean;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface ToMove {
 export type MoveRoute = (of: ToMove, choose: () => Promise<Release>) => Promise<Moved>;
 
 export function createMoveRoute({ sources, engine, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
-  const busy = new Set<RouteId>();
+  const busy = new Map<RouteId, Promise<Moved>>();
 
   const branchOf = ({ name }: Project, { commit }: Release) =>
     sources.get(name)?.refs().refs.find((ref) => ref.kind === 'branch' && ref.commit === commit)?.name ?? null;
@@ -68,14 +70,14 @@ export function createMoveRoute({ sources, engine, routes, instances, serveRelea
   };
 
   return async (of, choose) => {
-    const { route, project } = of;
-    if (busy.has(route.id)) throw new AppError('route_busy', `${route.label} of ${project.name} is being changed at this moment.`);
-    busy.add(route.id);
-    try {
-      return await move(of, choose);
-    } finally {
-      busy.delete(route.id);
+    const { route, project, waits = false } = of;
+    for (let other = busy.get(route.id); other; other = busy.get(route.id)) {
+      if (!waits) throw new AppError('route_busy', `${route.label} of ${project.name} is being changed at this moment.`);
+      await other.catch(() => undefined);
     }
+    const moving = move(of, choose).finally(() => { busy.delete(route.id); });
+    busy.set(route.id, moving);
+    return moving;
   };
 }
 

@@ -153,7 +153,8 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
       // A build may take long; whatever else moves the stage meanwhile is not to wait for it.
       const { result } = await findImage.begin({ project, commit }, { trigger: 'api' });
       const { image, build }: BuiltImage = await result;
-      return moveRoute({ project, route }, () => append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } }));
+      // The same commit may be published by itself at this moment: whoever comes second finds it served.
+      return moveRoute({ project, route, waits: true }, () => append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } }));
     },
   };
 }

@@ -9,10 +9,10 @@ describe('the command line, as a process of its own', () => {
   let sample: SampleRepository;
   let server: ServerProcess;
 
-  const slipway = (args: readonly string[], stdin = '') => new Promise<Omit<Ended, 'signal'>>((resolve) => {
+  const slipway = (args: readonly string[], stdin = '', more: Readonly<Record<string, string>> = { SLIPWAY_STATE_DIR: server.stateDir }) => new Promise<Omit<Ended, 'signal'>>((resolve) => {
     const { PATH = '/usr/bin:/bin' } = process.env;
     // The port is not the default one, and neither is the state directory; nothing else is told.
-    const env = { PATH, SLIPWAY_SERVER: `http://127.0.0.1:${server.port}`, SLIPWAY_STATE_DIR: server.stateDir };
+    const env = { PATH, SLIPWAY_SERVER: `http://127.0.0.1:${server.port}`, ...more };
     const child = execFile(process.execPath, ['dist/main.js', ...args], { env }, (error, stdout, stderr) => { resolve({ code: error ? Number(error.code) : 0, stdout, stderr }); });
     child.stdin?.end(stdin);
   });
@@ -38,7 +38,7 @@ describe('the command line, as a process of its own', () => {
     expect(await slipway(['rollback', project])).toMatchObject({ code: 0, stdout: expect.stringMatching(/\(commit \w{12}, as v\d+ was\)/) });
     // X8: what was there before is there as it was, byte by byte.
     expect((await slipway(['releases', project, '--json'])).stdout.endsWith(before.stdout.slice(1))).toBe(true);
-    expect((await slipway(['config', 'list', project, '--stage', 'dev'])).stdout).toMatch(/^TOKEN +secret, digest [0-9a-f]{12} /m);
+    expect((await slipway(['config', 'list', project, '--stage', 'dev', '--state-dir', server.stateDir], '', {})).stdout).toMatch(/^TOKEN +secret, digest [0-9a-f]{12} /m);
     expect((await slipway(['status', project])).stdout).toMatch(/^dev +running +v\d+ /m);
     expect((await slipway(['ls', '--json'])).stdout).not.toContain('s3cr3t');
   }, 120_000);

@@ -74,6 +74,12 @@ describe('publishing', () => {
     expect((await app.post('publish', { branch: 'nowhere' })).json().error).toBe('unknown_ref');
   });
 
+  it('waits for another one of the same stage, which is no reason to refuse', async () => {
+    await using app = await startStagedApp();
+    const both = await Promise.all([app.post('publish', { branch: 'main' }), app.post('publish', { branch: 'main' })]);
+    expect(both.map(({ status, json }) => [status, (json().release as { id: string }).id])).toEqual([[200, 'v1'], [200, 'v1']]);
+  });
+
   it('follows the configured branch by itself, and stays where it was rolled back to until a new commit comes', async () => {
     await using app = await startStagedApp({ change: (project) => ({ ...project, publish: 'main' }) });
     const shows = (commit: string) => eventually(async () => { const answer = await app.get('dev.localhost', '/'); return answer.status === 200 && answer.json().commit === commit; }, { what: `dev shows ${commit}` });
