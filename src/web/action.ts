@@ -9,13 +9,17 @@ import type { ConfirmPage } from './page-models.js';
 /** A change that a person confirms, or a program makes with the token. */
 export interface Action {
   /** The one field that says what it changes. */
-  readonly field: 'hash' | 'build' | 'preview' | 'image';
+  readonly field: 'hash' | 'build' | 'preview' | 'image' | 'route' | 'stage';
   ask(value: string, req: Request): Question | Promise<Question>;
   /** Makes the change. @returns where a person goes then */
   run(value: string, req: Request): Promise<string>;
 }
 
-export type Question = Pick<ConfirmPage, 'question' | 'consequences' | 'submitText' | 'destructive'> & { readonly backUrl: string };
+export type Question = Pick<ConfirmPage, 'question' | 'consequences' | 'submitText' | 'destructive'> & {
+  readonly backUrl: string;
+  /** What the question is about, letters, digits and hyphens: comes back as `seen`, so that another state is not changed unseen. */
+  readonly seen?: string;
+};
 
 export type Actions = Readonly<Record<string, Action>>;
 

@@ -9,6 +9,7 @@ import { formatBytes, shortHash } from './format.js';
 import { createImageActions } from './image-actions.js';
 import { readImageId, shortId } from './local-images.js';
 import { readQuery } from './query.js';
+import { createReleaseActions } from './release-actions.js';
 
 /** Every change that a form can make. */
 export function createActions(deps: WebDeps): Actions {
@@ -53,6 +54,7 @@ export function createActions(deps: WebDeps): Actions {
     },
     'remove-image': removeImageAction(deps),
     ...createImageActions(deps),
+    ...createReleaseActions(deps),
   };
 }
 
@@ -95,12 +97,12 @@ export function askToConfirm(actions: Actions, deps: WebDeps): RequestHandler {
     const action = pick(actions, name);
     const value = query.get(action.field);
     if (value === undefined || !/^[\w-]{1,64}$/.test(value)) throw new AppError('invalid_request', `Give ${action.field}.`);
-    const { backUrl, ...question } = await action.ask(value, req);
+    const { backUrl, seen, ...question } = await action.ask(value, req);
     sendPage(deps, res, {
       name: 'confirm',
       model: {
         frame: frameOfScope(deps, req, ''), ...question, cancelUrl: backUrl, actionUrl: `/actions/${name ?? ''}`,
-        fields: [{ name: action.field, value }], token: deps.door.formToken(req),
+        fields: [{ name: action.field, value }, ...(seen === undefined ? [] : [{ name: 'seen', value: seen }])], token: deps.door.formToken(req),
       },
     });
   };

@@ -6,13 +6,14 @@ import { parseDuration } from '../domain/units.js';
 import type { FoundPreview } from '../flow/preview.js';
 import { watchChanges } from '../flow/watch-changes.js';
 import type { LogLine } from '../domain/log-line.js';
-import type { Response } from 'express';
 import { lastEventId, type EventStream } from '../kernel/event-stream.js';
 import { findBuild, findPreviewStatus, shownRelease } from './build-page.js';
 import { projectWith } from './asked-project.js';
 import { askedProjects, hostOf, type WebDeps } from './context.js';
 import { readPreviewQuery, readQuery } from './query.js';
 import { classifyRequest } from '../serve/request-kind.js';
+import { readProcess } from './release-log-api.js';
+import { sendText } from './send-text.js';
 import { buildAnswer, statusAnswer } from './views-of.js';
 
 const LONGEST_WAIT_MS = 60 * 60_000;
@@ -84,7 +85,7 @@ export function getBuild(deps: WebDeps): RequestHandler<{ id: string }> {
 export function getBuildLog(deps: WebDeps): RequestHandler<{ id: string }> {
   return async (req, res) => {
     const { build: { id } } = await findBuild(deps, req);
-    await sendText(res, deps.buildLogs.read(id), `${id}.log`);
+    await sendText(res, { lines: deps.buildLogs.read(id), name: `${id}.log` });
   };
 }
 
@@ -121,14 +122,16 @@ export function cancelBuild(deps: WebDeps): RequestHandler<{ id: string }> {
   };
 }
 
-/** `GET /api/previews/:label/log`: what the application of the current release printed. */
+/** `GET /api/previews/:label/log[?process=NAME]`: what the application of the current release printed. */
 export function getPreviewLog(deps: WebDeps): RequestHandler<{ label: string }> {
   return async (req, res) => {
     const status = await findPreviewStatus(deps, req);
     const { preview } = status;
     const release = shownRelease(status, deps);
     if (!release) throw new AppError('unknown_preview', `${preview.label} was never started.`);
-    await sendText(res, deps.runLogs.read(release, deps.instances.container(release)), `${preview.label}.log`);
+    const named = readProcess(readQuery(req).get('process'), release);
+    const { project, number } = release;
+    await sendText(res, { lines: deps.runLogs.read({ project, number, process: named }, deps.instances.container(release, named)), name: `${preview.label}${named === null ? '' : `.${named}`}.log` });
   };
 }
 
@@ -149,16 +152,4 @@ export function streamPreview(deps: WebDeps): RequestHandler<{ label: string }> 
 
 async function* skipUntil(lines: AsyncIterable<LogLine>, after: number): AsyncGenerator<LogLine> {
   for await (const line of lines) if (line.n > after) yield line;
-}
-
-/** Raw logs are text and nothing else, whatever they contain. */
-async function sendText(res: Response, lines: AsyncIterable<LogLine>, name: string): Promise<void> {
-  res.setHeader('Content-Type', 'text/plain; charset=utf-8');
-  res.setHeader('Content-Security-Policy', "sandbox; default-src 'none'");
-  res.setHeader('Content-Disposition', `inline; filename="${name}"`);
-  for await (const { at, text } of lines) {
-    if (res.destroyed) return;
-    if (!res.write(`${at} ${text}\n`)) await new Promise((resolve) => { res.once('drain', resolve); res.once('close', resolve); });
-  }
-  res.end();
 }

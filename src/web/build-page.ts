@@ -105,7 +105,9 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
   const container = release && deps.instances.container(release);
   const running = deps.instances.running().find((instance) => instance.container === container);
   return {
-    frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.preview(label, hostOf(deps, req, project)), state, branch, environment,
+    frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.preview(label, hostOf(deps, req, project)), state, releasesUrl: `/releases?route=${label}`,
+    // A stage is called by its name, whatever branch its commit is on, and has settings of its own as an environment has.
+    ...(preview.kind === 'stage' ? { branch: null, environment: label } : { branch, environment }),
     image: preview.kind === 'image' ? preview.subject : null, commit: await commitViewOrNull(sourceOf(deps, project), release?.commit ?? commit, now),
     release: release ? formatRelease(release.number) : null, since: running ? toMoment(running.since, now) : null,
     lastError: lastError && { ...errorView(lastError), at: toMoment(lastError.at, now) },
@@ -113,6 +115,7 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
       lines: release ? await lastLines(deps.runLogs.read(release, container), SHOWN_LINES) : [],
       eventsUrl: `/api/previews/${label}/events`, textUrl: release ? `/api/previews/${label}/log` : null,
     },
+    processLogs: Object.keys(release?.config.processes ?? {}).map((name) => ({ text: name, url: `/api/previews/${label}/log?process=${name}` })),
     buildUrl: build ? `/builds/${build.id}` : null,
     restartUrl: release ?? lastError ? `/confirm?action=restart&preview=${label}` : null,
     pullUrl: preview.kind === 'image' ? `/confirm?action=pull-image&preview=${label}` : null,

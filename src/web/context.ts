@@ -8,16 +8,24 @@ import type { ProjectName } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { Urls } from '../domain/urls.js';
 import type { ContainerEngine } from '../engine/port.js';
+import type { Configure } from '../flow/configure.js';
 import type { DeleteImagePreview } from '../flow/delete-image-preview.js';
+import type { FindImage } from '../flow/find-image.js';
+import type { DiffBuilds } from '../flow/diff-builds.js';
 import type { FindPreview } from '../flow/find-preview.js';
 import type { FindProject } from '../flow/find-project.js';
 import type { ListImages } from '../flow/list-images.js';
 import type { OpenPreview } from '../flow/open-preview.js';
+import type { OperatePreviews } from '../flow/operate-previews.js';
 import type { ReadStatus } from '../flow/preview-status.js';
 import type { WatchStatus } from '../flow/watch-status.js';
 import type { RemoveImage } from '../flow/remove-image.js';
 import type { RenewPreview } from '../flow/renew-preview.js';
+import type { RollBack } from '../flow/roll-back.js';
+import type { RunOnce } from '../flow/run-once.js';
 import type { ReadServerFacts } from '../flow/server-facts.js';
+import type { Stages } from '../flow/stages.js';
+import type { UpdateProject } from '../flow/update-project.js';
 import type { Clock } from '../kernel/clock.js';
 import type { EventStreams } from '../kernel/event-stream.js';
 import type { ApplicationLog } from '../kernel/log.js';
@@ -28,6 +36,7 @@ import type { Source } from '../source/source.js';
 import type { BuildStore } from '../state/builds.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
+import type { SettingStore } from '../state/settings.js';
 import type { Door } from './door.js';
 import type { ControlPages, PageFrame } from './page-models.js';
 import { readQuery } from './query.js';
@@ -44,6 +53,9 @@ export interface WebDeps {
   readonly readStatus: ReadStatus;
   readonly watchStatus: WatchStatus;
   readonly renewPreview: RenewPreview;
+  readonly operatePreviews: OperatePreviews;
+  readonly updateProject: Pick<UpdateProject, 'update'>;
+  readonly findImage: Pick<FindImage, 'begin'>;
   readonly builds: Builds;
   readonly buildLogs: BuildLogs;
   readonly instances: Instances;
@@ -53,8 +65,14 @@ export interface WebDeps {
   readonly removeImage: RemoveImage;
   readonly deleteImagePreview: DeleteImagePreview;
   readonly readServerFacts: ReadServerFacts;
+  readonly diffBuilds: DiffBuilds;
+  readonly runOnce: Pick<RunOnce, 'run'>;
   readonly routes: RouteStore;
   readonly releases: ReleaseStore;
+  readonly settings: Pick<SettingStore, 'list'>;
+  readonly stages: Stages;
+  readonly rollBack: RollBack;
+  readonly configure: Pick<Configure, 'change'>;
   readonly engine: Pick<ContainerEngine, 'describe'>;
   readonly templates: Templates<ControlPages>;
   readonly streams: EventStreams;
@@ -64,7 +82,7 @@ export interface WebDeps {
 }
 
 /** These answer about a project instead of going to a preview. */
-const ABOUT_PROJECTS = /^\/(?:status|confirm|actions|previews|api)(?:\/|$)/i;
+const ABOUT_PROJECTS = /^\/(?:(?:status|releases|confirm|actions|previews|api)(?:\/|$)|repo\/update\/?$)/i;
 
 /**
  * The project a request is about: that of its host, or the only one there is; else the one that `project=NAME` names.
@@ -85,7 +103,7 @@ export function projectOf(deps: Pick<WebDeps, 'hosts' | 'projects'>, req: Reques
 }
 
 /** The host for links to a project's things: the one that was asked for where it is the project's, else its own. */
-export function hostOf({ hosts, urls }: Pick<WebDeps, 'hosts' | 'urls'>, req: Request, project: Project): string {
+export function hostOf({ hosts, urls }: Pick<WebDeps, 'hosts' | 'urls'>, req: Pick<Request, 'headers'>, project: Project): string {
   const meaning = hosts.read(req.headers.host);
   return meaning.kind === 'control' && meaning.project === project ? meaning.host : hosts.hostsOf(project)[0] ?? urls.serverHost;
 }
@@ -128,7 +146,7 @@ export function frameOf(project: Pick<Project, 'name'> | null, currentUrl: strin
   return {
     project: project?.name ?? null, homeUrl: '/', currentUrl, assetsUrl: '/assets',
     links: [
-      { text: project === null ? 'Projects' : 'Branches', url: '/' }, { text: 'Status', url: '/status' }, { text: 'Images', url: '/localimages' },
+      { text: project === null ? 'Projects' : 'Branches', url: '/' }, { text: 'Releases', url: '/releases' }, { text: 'Status', url: '/status' }, { text: 'Images', url: '/localimages' },
       { text: 'Log', url: '/log' }, { text: 'Debug', url: '/debug' },
     ],
   };

@@ -6,6 +6,7 @@ import { parseCommitHash } from '../domain/ids.js';
 import type { Urls } from '../domain/urls.js';
 import { frameOf, hostOf, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import type { ErrorPage } from './page-models.js';
+import { releaseWays } from './release-actions.js';
 import { readQuery } from './query.js';
 import { commitView } from './views-of.js';
 
@@ -67,13 +68,13 @@ async function errorModel(error: AppError, { deps, req, requestId, urlAt }: { de
   return {
     frame: frameOf(project ?? null, ''), status: error.status, code: error.code, title, message: error.message, remedy, requestId, lastLines,
     nearest: [
-      ...nearest.map((name) => ({ text: name, url: `/?branch=${encodeURIComponent(name)}` })),
+      ...nearest.map((name) => ({ text: name, url: `/${error.code === 'unknown_stage' ? 'releases?route' : '?branch'}=${encodeURIComponent(name)}` })),
       ...hostsOf.map((each) => ({ text: each.name, url: urlAt(hostOf(deps, req, each), readQuery(req).without(['project'])) })),
     ],
     candidates: project ? await Promise.all(candidates.map(async (hash) => ({
       commit: await commitView(sourceOf(deps, project), parseCommitHash(hash), deps.clock.now()),
       url: deps.urls.preview(formatLabel({ kind: 'commit', hash, environment: null }), hostOf(deps, req, project)),
     }))) : [],
-    links: [{ text: project ? 'All branches' : 'All projects', url: '/' }],
+    links: [...releaseWays(error, req), { text: project ? 'All branches' : 'All projects', url: '/' }],
   };
 }

@@ -43,6 +43,7 @@ export interface PreviewStatusRow {
   readonly name: string;
   readonly url: string;
   readonly pageUrl: string;
+  readonly isStage: boolean;
   readonly word: ReturnType<typeof statusWord>;
   readonly state: PreviewState;
   /** A branch that stands at its commit now, where the name is a commit. */

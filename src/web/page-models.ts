@@ -4,9 +4,10 @@ import type { PreviewState } from '../domain/state.js';
 import type { PageLink } from '../serve/waiting-models.js';
 import type { Moment } from './format.js';
 import type { ApplicationLogPage, DebugPage, LocalImagesPage, StatusPage } from './maintainer-models.js';
-import type { NamedValue, PageFrame, Pagination } from './page-parts.js';
+import type { CommitView, NamedValue, PageFrame, Pagination } from './page-parts.js';
+import type { ReleasesPage, StageView } from './release-models.js';
 
-export type { NamedValue, PageFrame, Pagination } from './page-parts.js';
+export type { CommitView, NamedValue, PageFrame, Pagination } from './page-parts.js';
 
 /** The pages of the control plane by template name. Every URL is made by the server, none in a template. */
 export interface ControlPages {
@@ -16,21 +17,11 @@ export interface ControlPages {
   readonly preview: PreviewPage;
   readonly 'application-log': ApplicationLogPage;
   readonly status: StatusPage;
+  readonly releases: ReleasesPage;
   readonly 'local-images': LocalImagesPage;
   readonly debug: DebugPage;
   readonly error: ErrorPage;
   readonly confirm: ConfirmPage;
-}
-
-/** A commit as people see it. */
-export interface CommitView {
-  /** 40 hex digits. */
-  readonly hash: string;
-  readonly shortHash: string;
-  /** Null when only the hash is known. */
-  readonly subject: string | null;
-  readonly author: string | null;
-  readonly at: Moment | null;
 }
 
 export interface ProjectsPage {
@@ -63,6 +54,10 @@ export interface ProjectPage {
   /** Set while the remote cannot be reached: its own words, and since when. */
   readonly staleRefs: { readonly message: string; readonly since: Moment } | null;
   readonly queue: { readonly building: number; readonly waiting: number };
+  /** In their order; empty when none are configured. */
+  readonly stages: readonly StageView[];
+  readonly releasesUrl: string;
+  /** Stages are not among them. */
   readonly running: readonly RunningPreview[];
   /** What the list was searched for; empty for all. The box sends `q` with GET to `url`. */
   readonly search: { readonly query: string; readonly url: string };
@@ -163,10 +158,15 @@ export interface PreviewPage {
   /** Null before there is a release, and for an image. */
   readonly commit: CommitView | null;
   readonly release: string | null;
+  /** All releases of its route. */
+  readonly releasesUrl: string;
+  /** Of a stage its own name. */
   readonly environment: string | null;
   readonly since: Moment | null;
   readonly lastError: (ErrorView & { readonly at: Moment }) | null;
   readonly log: LogView;
+  /** The output as plain text of what runs beside the application's own process, by its name. */
+  readonly processLogs: readonly PageLink[];
   readonly buildUrl: string | null;
   /** The confirmation page; null when there is nothing to restart. */
   readonly restartUrl: string | null;

@@ -1,4 +1,5 @@
 import type { PageLink } from '../serve/waiting-models.js';
+import type { Moment } from './format.js';
 
 /** What surrounds every page of the control plane. */
 export interface PageFrame {
@@ -10,6 +11,17 @@ export interface PageFrame {
   readonly currentUrl: string | null;
   /** Where styles and scripts are. */
   readonly assetsUrl: string;
+}
+
+/** A commit as people see it. */
+export interface CommitView {
+  /** 40 hex digits. */
+  readonly hash: string;
+  readonly shortHash: string;
+  /** Null when only the hash is known. */
+  readonly subject: string | null;
+  readonly author: string | null;
+  readonly at: Moment | null;
 }
 
 /** Pages count from 1. */

@@ -9,7 +9,7 @@ type RedirectDeps = Pick<WebDeps, 'findPreview' | 'findProject' | 'renewPreview'
 
 const OURS = ['branch', 'hash', 'env', 'reset'] as const;
 /** These, and nothing that only begins like them, answer about a branch or hash instead of going there. */
-export const ABOUT = /^\/(?:(?:status|confirm)\/?$|api(?:\/|$)|actions\/)/i;
+export const ABOUT = /^\/(?:(?:status|confirm|repo\/update|apps\/[^/]+\/(?:health|restart|stop))\/?$|api(?:\/|$)|actions\/)/i;
 
 /**
  * `?branch=NAME` and `?hash=SHA`, with `&env=ENV`: 302 to the commit's own host, path and all other parameters as they

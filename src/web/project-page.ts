@@ -9,6 +9,7 @@ import { repositoryLink, shortHash, toMoment } from './format.js';
 import type { BranchRow, Pagination, RunningPreview } from './page-models.js';
 import { sendProjects } from './projects-page.js';
 import { readQuery } from './query.js';
+import { stageViews } from './stage-views.js';
 import { commitViewOrNull } from './views-of.js';
 
 const ROWS = 50;
@@ -29,7 +30,7 @@ export function showProject(deps: WebDeps): RequestHandler {
       model: {
         frame: frameOf(project, '/'), project: project.name, repository: repositoryLink(project.repository),
         staleRefs: fault && { message: fault.message, since: toMoment(fault.since, deps.clock.now()) },
-        queue: { building, waiting }, running: await runningOf(project, { deps, req }),
+        queue: { building, waiting }, stages: await stageViews(project, { deps, req }), releasesUrl: '/releases', running: await runningOf(project, { deps, req }),
         search: { query: search, url: '/' }, pagination,
         branches: await Promise.all(rows.map((ref) => rowOf(project, { ref, deps }))),
       },
@@ -68,11 +69,12 @@ async function runningOf(project: Project, { deps, req }: { deps: WebDeps; req: 
   const rows = await Promise.all(running.map(async ({ release, since }): Promise<RunningPreview | undefined> => {
     const route = await routes.find(release.route);
     const state: PreviewStatus['state'] = instances.state(release) ?? 'stopped';
-    return route && {
+    // Stages have a part of their own.
+    return route && route.kind !== 'stage' ? {
       label: route.label, url: urls.preview(route.label, host), pageUrl: `/previews/${route.label}`,
       branch: route.kind === 'branch' ? route.subject : null, image: route.kind === 'image' ? route.subject : null, commit: await commitViewOrNull(source, release.commit, clock.now()),
       release: formatRelease(release.number), environment: release.environment, state, since: toMoment(since, clock.now()),
-    };
+    } : undefined;
   }));
   return rows.filter((row) => row !== undefined);
 }

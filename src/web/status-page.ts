@@ -13,6 +13,7 @@ import { shortHash, toMoment } from './format.js';
 import type { PreviewStatusRow } from './maintainer-models.js';
 import { choicesOf, jsonUrlOf, paginate, readChoice, searchOf, setPageHeaders } from './paging.js';
 import { readPreviewQuery, readQuery } from './query.js';
+import { nameOfRoute } from './views-of.js';
 
 const ROWS = 50;
 /** To know which previews are in a state, each one is looked at: the most recently used ones, so many at most. */
@@ -95,8 +96,9 @@ async function previewOf(route: Route, { project, deps }: { project: Project; de
   const { kind, label, environment, subject, current } = route;
   if (!parseLabel(label, labelNames(project))) return undefined;
   if (kind === 'image') return { project, kind, label, environment, subject, commit: null, branch: null, image: parseImageReference(subject) };
-  if (kind !== 'commit' && kind !== 'branch') return undefined;
-  const tip = kind === 'commit' ? parseCommitHash(subject) : sourceOf(deps, project).refs().find(subject)?.commit;
+  if (kind === 'run') return undefined;
+  // What a stage is called is no branch.
+  const tip = kind === 'commit' ? parseCommitHash(subject) : kind === 'branch' ? sourceOf(deps, project).refs().find(subject)?.commit : undefined;
   const commit = tip ?? (current === null ? undefined : await deps.releases.find(project.name, current))?.commit;
   return commit ? { project, kind, label, environment, subject, commit, branch: null } : undefined;
 }
@@ -108,8 +110,8 @@ function rowOf({ project, route, state, status }: ListedPreview, { deps, req }: 
   const since = sinceOf(status, deps);
   const commit = release?.commit ?? status.preview.commit;
   return {
-    project: scopeOf(deps, req).length > 1 ? project.name : null, label: route.label, name: nameOf(route), url: deps.urls.preview(route.label, hostOf(deps, req, project)),
-    pageUrl: linkTo(deps, req, { project, path: `/previews/${route.label}` }), word: statusWord(state), state,
+    project: scopeOf(deps, req).length > 1 ? project.name : null, label: route.label, name: nameOfRoute(route), url: deps.urls.preview(route.label, hostOf(deps, req, project)),
+    pageUrl: linkTo(deps, req, { project, path: `/previews/${route.label}` }), isStage: route.kind === 'stage', word: statusWord(state), state,
     branch: route.kind === 'commit' ? branchOf(route, { project, deps }) : null, shortHash: commit === null ? null : shortHash(commit), release: release ? formatRelease(release.number) : null, environment: route.environment,
     since: since === null ? null : toMoment(since, deps.clock.now()), lastError: lastError?.message ?? null,
   };
@@ -117,18 +119,15 @@ function rowOf({ project, route, state, status }: ListedPreview, { deps, req }: 
 
 /** What programs are told of a preview. Times are ISO 8601. */
 function answerOf({ project, route, state, status }: ListedPreview, { deps, req }: Asked) {
-  const { release, lastError } = status;
+  const { release, lastError, restarts } = status;
   const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
   return {
     project: project.name, label: route.label, kind: route.kind, url: deps.urls.preview(route.label, hostOf(deps, req, project)), status: state, word: statusWord(state),
     branch: branchOf(route, { project, deps }), commit: release?.commit ?? status.preview.commit, reference: route.kind === 'image' ? route.subject : null, environment: route.environment,
     release: release ? formatRelease(release.number) : null, since: iso(sinceOf(status, deps)), lastAccess: iso(route.lastAccessAt),
-    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) },
+    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) }, restarts,
   };
 }
-
-/** The words people know it by. */
-const nameOf = ({ kind, label, subject }: Route): string => (kind === 'commit' ? label.replace(subject, shortHash(subject)) : subject);
 
 /** The branch it follows, or one that stands at its commit now. */
 function branchOf({ kind, subject }: Route, { project, deps }: { project: Project; deps: WebDeps }): string | null {

@@ -1,6 +1,6 @@
 import { isPull, type Build } from '../domain/build.js';
 import { formatRelease, type CommitHash } from '../domain/ids.js';
-import type { LastError } from '../domain/release.js';
+import type { LastError, Route } from '../domain/release.js';
 import type { PreviewState } from '../domain/state.js';
 import type { PreviewStatus } from '../flow/preview.js';
 import type { Source } from '../source/source.js';
@@ -19,6 +19,10 @@ export async function commitView(source: Source, commit: CommitHash, now: number
 /** The same where there may be none. */
 export const commitViewOrNull = async (source: Source, commit: CommitHash | null, now: number): Promise<CommitView | null> =>
   (commit === null ? null : commitView(source, commit, now));
+
+/** The words people know a route by. */
+export const nameOfRoute = ({ kind, label, subject }: Pick<Route, 'kind' | 'label' | 'subject'>): string =>
+  (kind === 'commit' ? label.replace(subject, shortHash(subject)) : subject);
 
 /** What the API says of a build or a pull. Times are ISO 8601. */
 export interface BuildAnswer {
@@ -67,13 +71,14 @@ export interface StatusAnswer {
   readonly build: BuildAnswer | null;
   readonly release: string | null;
   readonly lastError: (Omit<LastError, 'at'> & { readonly at: string }) | null;
+  readonly restarts: number;
 }
 
 export function statusAnswer(status: PreviewStatus, url: string): StatusAnswer {
-  const { preview, build, place, release, lastError, state } = status;
+  const { preview, build, place, release, lastError, state, restarts } = status;
   return {
     project: preview.project.name, commit: preview.commit, reference: preview.kind === 'image' ? preview.subject : null, environment: preview.environment, status: state, url,
     build: build ? buildAnswer(build, place) : null, release: release ? formatRelease(release.number) : null,
-    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) },
+    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) }, restarts,
   };
 }

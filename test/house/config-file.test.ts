@@ -1,35 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { renderDefaults } from '../../src/config/defaults.js';
-import { ConfigFaults, loadConfig, type Config } from '../../src/config.js';
-import { createTestFolder } from '../support/git.js';
-
-const REPOSITORY = 'https://git.example.com/acme/shop.git';
-
-/** A folder with a `slipway.yaml`; `at` names files in it. */
-function createFile(text: string) {
-  const folder = createTestFolder();
-  const at = (name: string) => join(folder.path, name);
-  writeFileSync(at('slipway.yaml'), text);
-  return { at, path: at('slipway.yaml'), [Symbol.dispose]: () => { folder[Symbol.dispose](); } };
-}
-
-function load(text: string, { env = {}, flags = {}, repository = undefined as string | undefined } = {}): Config {
-  using file = createFile(text);
-  return loadConfig(repository, { config: file.path, ...flags }, env);
-}
-
-/** Each fault, with the folder taken away. */
-function faultsOf(text: string, options?: Parameters<typeof load>[1]): readonly string[] {
-  using file = createFile(text);
-  try { loadConfig(options?.repository, { config: file.path, ...options?.flags }, options?.env ?? {}); } catch (error) {
-    if (error instanceof ConfigFaults) return error.faults.map((fault) => fault.replaceAll(file.at('/'), ''));
-    throw error;
-  }
-  return [];
-}
-
-const project = (keys = ''): string => `projects:\n  shop:\n    repository: ${REPOSITORY}\n${keys.split('\n').map((line) => `    ${line}\n`).join('')}`;
+import { ConfigFaults, loadConfig } from '../../src/config.js';
+import { createFile, faultsOf, load, project, REPOSITORY } from './written-config.js';
 
 describe('slipway.yaml', () => {
   it('says all that design has, each key in its unit', () => {
@@ -49,7 +22,7 @@ projects:
     host: shop.example.com
     publish: main
     build: { dockerfile: Dockerfile.web, context: web, target: null, args: { A: 1, SHA: "{commit}" }, cache: false, keepBuilds: 2 }
-    run:   { port: 8080, health: GET /healthz 200, readyTimeout: 30s, stopTimeout: 5s, memory: 256MiB, cpus: 0.5, profile: strict, env: { FEATURE: on, N: 2, B: true }, processes: { web: null } }
+    run:   { port: 8080, health: GET /healthz 200, readyTimeout: 30s, stopTimeout: 5s, memory: 256MiB, cpus: 0.5, profile: strict, env: { FEATURE: on, N: 2, B: true }, processes: { web: null, worker: [node, worker.mjs] } }
     environments: { jetpack: { env: { NODE_ENV: jetpack }, memory: 1GiB }, a8c-for-agencies: }
     stages: { dev: {}, test: { env: { API: https://api.test } }, prod: {} }
     idle: { sleep: never, stop: never }
@@ -61,6 +34,7 @@ projects:
     repository: sources/base
 `);
     writeFileSync(file.at('git-token'), 'secret');
+    writeFileSync(file.at('registry-password'), 'secret');
     writeFileSync(file.at('sources'), '');
     expect(() => loadConfig(undefined, { config: file.path }, {})).toThrow(`projects.base.repository names no repository: there is nothing at ${file.at('sources/base')}`);
     writeFileSync(file.path, readFileSync(file.path, 'utf8').replace('sources/base', 'sources'));
@@ -69,19 +43,40 @@ projects:
     expect(trustedProxies).toEqual(['10.0.0.0/8']);
     const [shop, base] = projects;
     expect(shop).toEqual({
-      name: 'shop', repository: REPOSITORY, host: 'shop.example.com', cache: false, stages: ['dev', 'test', 'prod'], idleStopMs: null,
+      name: 'shop', repository: REPOSITORY, host: 'shop.example.com', cache: false, idleStopMs: null, publish: 'main', keepBuilds: 2,
       recipe: { context: 'web', dockerfile: 'Dockerfile.web', target: null, args: { A: '1', SHA: '{commit}' }, platform: null, dependencies: {} },
-      run: { port: 8080, readyTimeoutMs: 30_000, stopTimeoutMs: 5_000, memoryBytes: 268_435_456, cpus: 0.5, pids: 256, profile: 'strict', env: { FEATURE: 'on', N: '2', B: 'true' } },
+      run: {
+        port: 8080, readyTimeoutMs: 30_000, stopTimeoutMs: 5_000, memoryBytes: 268_435_456, cpus: 0.5, pids: 256, profile: 'strict', env: { FEATURE: 'on', N: '2', B: 'true' },
+        health: { test: { kind: 'http', method: 'GET', path: '/healthz', status: 200 }, everyMs: 10_000, timeoutMs: 5_000, unhealthyMs: 30_000 },
+        processes: { worker: ['node', 'worker.mjs'] },
+      },
       environments: new Map([['jetpack', { env: { NODE_ENV: 'jetpack' }, memoryBytes: 1_073_741_824 }], ['a8c-for-agencies', { env: {} }]]),
+      stages: new Map([['dev', { env: {} }], ['test', { env: { API: 'https://api.test' } }], ['prod', { env: {} }]]),
       images: { registries: ['registry.example.com'], labels: { 'com.example.target': 'preview' } },
       git: { tokenFile: file.at('git-token'), sshKey: null, knownHosts: null },
     });
     expect(base).toMatchObject({ name: 'base', repository: file.at('sources'), host: null, cache: true, idleStopMs: 1_200_000, run: { memoryBytes: 536_870_912 } });
     // What does nothing yet must not look as if it did.
     expect(notes.map((note) => /slipway\.yaml:\d+ (\S+) is read/.exec(note)?.[1])).toEqual([
-      'builds.archive', 'idle.sleep', 'limits.running', 'limits.images', 'limits.disk', 'registries', 'blobs',
-      ...['publish', 'build.keepBuilds', 'run.health', 'run.processes', 'stages', 'idle.sleep', 'keep', 'dependsOn'].map((key) => `projects.shop.${key}`),
+      'builds.archive', 'idle.sleep', 'limits.running', 'limits.images', 'limits.disk', 'blobs',
+      ...['idle.sleep', 'keep', 'dependsOn'].map((key) => `projects.shop.${key}`),
     ]);
+  });
+
+  it('D17: names the private registries, their passwords’ files relative to it, and none of the passwords', () => {
+    using file = createFile(`registries:\n  registry.example.com: { username: ci, passwordFile: secrets/ci }\n  127.0.0.1:5000: { username: bot, passwordFile: PATH }\n  docker.io: { username: me, passwordFile: secrets/ci }\n${project()}`);
+    mkdirSync(file.at('secrets'));
+    for (const name of ['secrets/ci', 'bot']) writeFileSync(file.at(name), 'the-password\n');
+    writeFileSync(file.path, readFileSync(file.path, 'utf8').replace('PATH', file.at('bot')));
+    const config = loadConfig(undefined, { config: file.path }, {});
+    expect([...config.registries]).toEqual([
+      ['registry.example.com', { username: 'ci', passwordFile: file.at('secrets/ci') }],
+      ['127.0.0.1:5000', { username: 'bot', passwordFile: file.at('bot') }],
+      ['docker.io', { username: 'me', passwordFile: file.at('secrets/ci') }],
+    ]);
+    expect(config.notes).toEqual([]);
+    expect(inspect(config, { depth: null })).not.toContain('the-password');
+    expect(load('', { repository: REPOSITORY }).registries.size).toBe(0);
   });
 
   it('D3: says that routing by session shares an origin', () => {
@@ -176,6 +171,37 @@ projects:
   ])('%j has one', (text, fault) => {
     const faults = faultsOf(text);
     expect(faults[0]).toEqual(typeof fault === 'string' ? fault : expect.stringMatching(fault));
+  });
+
+  it('D17: are registries that cannot be, and passwords that are not there', () => {
+    using file = createFile(`port: never
+registries:
+  https://registry.example.com: { username: ci, passwordFile: good }
+  registry: { username: ci, passwordFile: good }
+  Registry.example.com: { username: ci, passwordFile: good }
+  index.docker.io: { username: ci, passwordFile: good }
+  a.example.com: { username: ci, passwordFile: none }
+  b.example.com: { username: ci, passwordFile: empty }
+  c.example.com: { username: ci, passwordFile: . }
+  d.example.com: { username: ci, password: secret }
+${project()}`);
+    writeFileSync(file.at('good'), 'secret');
+    writeFileSync(file.at('empty'), '\n');
+    const kind = 'is not a registry such as registry.example.com, 127.0.0.1:5000 or docker.io, in lower case';
+    let thrown: unknown;
+    try { loadConfig(undefined, { config: file.path }, {}); } catch (error) { thrown = error; }
+    expect((thrown as ConfigFaults).faults.map((fault) => fault.replaceAll(file.at('/'), ''))).toEqual([
+      'slipway.yaml:1 port is not a port',
+      'slipway.yaml:10 registries.d.example.com.passwordFile must be given',
+      'slipway.yaml:10 registries.d.example.com.password is not a setting',
+      `slipway.yaml:3 registries.https://registry.example.com ${kind}`,
+      `slipway.yaml:4 registries.registry ${kind}`,
+      `slipway.yaml:5 registries.Registry.example.com ${kind}`,
+      'slipway.yaml:6 registries.index.docker.io is called docker.io here',
+      'slipway.yaml:7 registries.a.example.com.passwordFile names no file: none',
+      'slipway.yaml:8 registries.b.example.com.passwordFile names an empty file: empty',
+      `slipway.yaml:9 registries.c.example.com.passwordFile names no file: ${file.at('.').replace(/\/$/, '')}`,
+    ]);
   });
 
   it('are two meanings of one host', () => {

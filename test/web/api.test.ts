@@ -60,7 +60,7 @@ describe('the API', () => {
     await using app = await startTestApp();
     const commit = app.repository.head();
     const before = await app.control('/api/status?branch=main');
-    expect(before.json()).toEqual({ project: 'repository', commit, reference: null, environment: null, status: 'unknown', url: `http://${app.commitHost(commit)}:${app.port}/`, build: null, release: null, lastError: null });
+    expect(before.json()).toEqual({ project: 'repository', commit, reference: null, environment: null, status: 'unknown', url: `http://${app.commitHost(commit)}:${app.port}/`, build: null, release: null, lastError: null, restarts: 0 });
     expect(app.engine.calls.build).toBe(0);
     await app.open('branch=main');
     expect((await app.control(`/api/status?hash=${commit}`)).json()).toMatchObject({ status: 'running', release: 'v1', build: { status: 'succeeded', attempt: 1, reusedFrom: null, error: null } });

@@ -62,7 +62,7 @@ describe('the deletion of an image while others want it', () => {
     await app.open('branch=main');
     const [own] = await app.engine.list();
     if (!own) throw new Error('nothing runs');
-    await app.engine.start({ ...own, release: 99 as ReleaseNumber, env: {}, port: 3000, memoryBytes: 1, cpus: 1, pids: 1, profile: 'compat', stopTimeoutMs: 1 });
+    await app.engine.start({ ...own, release: 99 as ReleaseNumber, command: null, env: {}, port: 3000, memoryBytes: 1, cpus: 1, pids: 1, profile: 'compat', stopTimeoutMs: 1 });
     const refused = await deleteImage(app, own.image);
     expect([refused.status, refused.json().message]).toEqual([409, expect.stringMatching(/^Containers that are not this server’s use it\./) as string]);
     expect([(await previewOf(app)).status, app.engine.calls.build]).toEqual([200, 1]);

@@ -30,7 +30,7 @@ export function fullMaintainerPages(text: string): MaintainerPages {
     status: {
       frame: frame(text, '/status'), jsonUrl: '/status?format=json', states: choices, search, pagination: MIDDLE, lookedAt: 2_000,
       previews: STATES.map((state) => ({
-        project: text, label: text, name: text, url: 'http://branch-main.localhost:3000/', pageUrl: '/previews/branch-main', word: 'Ready', state,
+        project: text, label: text, name: text, url: 'http://branch-main.localhost:3000/', pageUrl: '/previews/branch-main', isStage: true, word: 'Ready', state,
         branch: text, shortHash: shortHash(HASH), release: 'v12', environment: text, since: ago(95), lastError: text,
       })),
     },

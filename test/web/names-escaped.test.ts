@@ -61,7 +61,7 @@ async function fillingsOf(parameter: string): Promise<string[]> {
   switch (parameter) {
     case 'id': return [...(await builds()).map(({ id }) => id), encodeURIComponent(ASKED)];
     case 'label': return [...[RUNS, FAILS, CRASHES, WAITS].flatMap(labelsOf), encodeURIComponent(ASKED), 'container-nothing'];
-    case 'name': return ['reset', 'cancel-build', 'restart', 'remove-image', encodeURIComponent(ASKED)];
+    case 'name': return ['reset', 'cancel-build', 'restart', 'remove-image', 'roll-back', 'rebuild-and-roll-back', 'promote', encodeURIComponent(ASKED)];
     case 'project': return ['repository', encodeURIComponent(ASKED)];
     case 'release': return ['v1', 'v99', encodeURIComponent(ASKED)];
     case 'stage': return ['dev', encodeURIComponent(ASKED)];
@@ -86,7 +86,7 @@ describe('A4: the words of strangers are text', () => {
     ['<script>alert(1)</script>', 1], ['<script src="/assets/x.js"></script><img src="/assets/x.svg">', 0], ['<svg/onload=alert(1)>', 2], ['<p x"y>', 1],
   ])('would be seen otherwise: %s', (html, dangers) => { expect(dangersOf(html)).toHaveLength(dangers); });
 
-  it('knows every page', () => { expect(GET).toEqual(expect.arrayContaining(['/', '/log', '/status', '/confirm', '/builds/:id', '/previews/:label'])); });
+  it('knows every page', () => { expect(GET).toEqual(expect.arrayContaining(['/', '/log', '/status', '/releases', '/confirm', '/builds/:id', '/previews/:label'])); });
 
   it.each(GET.filter((path) => !path.endsWith('/events')))('GET %s, as it is, with every parameter there is, and with a method of another', async (route) => {
     const urls = await urlsOf(route);
@@ -109,7 +109,7 @@ describe('A4: the words of strangers are text', () => {
     // The build that others wait for goes on.
     const waited = (await builds()).find(({ commit }) => commitIs(commit, WAITS))?.id ?? '';
     const bodies = [
-      new URLSearchParams(['hash', 'build', 'preview', 'image', 'token', ASKED].map((name): [string, string] => [name, ASKED])).toString(),
+      new URLSearchParams(['hash', 'build', 'preview', 'image', 'route', 'stage', 'seen', 'token', ASKED].map((name): [string, string] => [name, ASKED])).toString(),
       JSON.stringify(Object.fromEntries(['ref', 'branch', 'project', 'by', ASKED].map((name) => [name, ASKED]))), JSON.stringify({ project: ASKED }), JSON.stringify({ branch: ASKED }),
     ];
     for (const url of (await urlsOf(route)).filter((each) => !each.includes(waited))) {

@@ -2,6 +2,7 @@ import type { PreviewPages } from '../../src/serve/waiting-models.js';
 import { formatEta, shortHash, shortKey, toMoment } from '../../src/web/format.js';
 import type { CommitView, ControlPages, PageFrame } from '../../src/web/page-models.js';
 import { bareMaintainerPages, fullMaintainerPages } from './maintainer-samples.js';
+import { BARE_RELEASES, BARE_STAGE, fullReleases, fullStages } from './release-samples.js';
 
 /** Every page with everything set, and with as little as its type allows. `text` stands wherever outsiders choose the words. */
 export type AllPages = ControlPages & PreviewPages;
@@ -31,7 +32,7 @@ const subject = (text: string) => ({ project: text, branch: text, commit: HASH, 
 const BARE_SUBJECT = { project: 'shop', branch: null, commit: null, image: null, subject: null, environment: null };
 
 export function fullPages(text: string): AllPages {
-  return { ...fullProject(text), ...fullBuild(text), ...fullOthers(text), ...fullMaintainerPages(text), ...fullPreviewPages(text) };
+  return { ...fullProject(text), ...fullBuild(text), ...fullOthers(text), ...fullMaintainerPages(text), ...fullPreviewPages(text), releases: fullReleases(text) };
 }
 
 function fullProject(text: string): Pick<AllPages, 'projects' | 'project'> {
@@ -48,7 +49,7 @@ function fullProject(text: string): Pick<AllPages, 'projects' | 'project'> {
       frame: frame(text), project: text,
       repository: { text, url: 'https://git.example.com/acme/shop.git' },
       staleRefs: { message: text, since: ago(420) },
-      queue: { building: 2, waiting: 5 },
+      queue: { building: 2, waiting: 5 }, stages: fullStages(text), releasesUrl: '/releases',
       running: (['running', 'sleeping'] as const).map((state) => ({
         label: text, url: 'http://branch-main.localhost:3000/', pageUrl: '/previews/branch-main', branch: text,
         image: text, commit: commit(text, text), release: 'v12', environment: text, state, since: ago(95),
@@ -74,8 +75,8 @@ function fullBuild(text: string): Pick<AllPages, 'build' | 'preview'> {
     },
     preview: {
       frame: frame(text), label: text, url: 'http://branch-main.localhost:3000/', state: 'running', branch: text,
-      image: text, commit: commit(text, text), release: 'v12', environment: text, since: ago(3_700), lastError: { ...problem(text), at: ago(40) },
-      log, buildUrl: '/builds/b_1', restartUrl: '/confirm?action=restart&preview=branch-main',
+      image: text, commit: commit(text, text), release: 'v12', releasesUrl: '/releases?route=branch-main', environment: text, since: ago(3_700), lastError: { ...problem(text), at: ago(40) },
+      log, processLogs: [{ text, url: '/api/previews/branch-main/log?process=worker' }], buildUrl: '/builds/b_1', restartUrl: '/confirm?action=restart&preview=branch-main',
       pullUrl: '/confirm?action=pull-image&preview=branch-main', deleteUrl: '/confirm?action=delete-preview&preview=branch-main',
     },
   };
@@ -115,7 +116,7 @@ export function barePages(): AllPages {
   return {
     projects: { frame: BARE_FRAME, queue: { building: 0, waiting: 0 }, search: { query: '', url: '/' }, total: 0, projects: [] },
     project: {
-      frame: BARE_FRAME, project: 'shop', repository: { text: '/srv/shop', url: null }, staleRefs: null, queue: { building: 0, waiting: 0 },
+      frame: BARE_FRAME, project: 'shop', repository: { text: '/srv/shop', url: null }, staleRefs: null, queue: { building: 0, waiting: 0 }, stages: [BARE_STAGE], releasesUrl: '/releases',
       running: [], search: { query: '', url: '/' }, branches: [], pagination: { page: 1, pages: 1, total: 0, previousUrl: null, nextUrl: null },
     },
     build: {
@@ -125,9 +126,9 @@ export function barePages(): AllPages {
     },
     preview: {
       frame: BARE_FRAME, label: 'hash-4f2a', url: 'http://hash-4f2a.localhost/', state: 'unknown', branch: null, commit: null, release: null,
-      image: null, environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, buildUrl: null, restartUrl: null, pullUrl: null, deleteUrl: null,
+      releasesUrl: '/releases?route=hash-4f2a', image: null, environment: null, since: null, lastError: null, log: { lines: [], eventsUrl: null, textUrl: null }, processLogs: [], buildUrl: null, restartUrl: null, pullUrl: null, deleteUrl: null,
     },
-    ...bareMaintainerPages(),
+    ...bareMaintainerPages(), releases: BARE_RELEASES,
     error: {
       frame: BARE_FRAME, status: 404, code: 'not_found', title: 'Nothing here', message: 'There is no page “/x”.', remedy: 'Go to the project page.',
       requestId: 'req1', nearest: [], candidates: [], lastLines: [], links: [],
