@@ -16,7 +16,7 @@ const project = (displayName, folders, extra = {}) =>
 /** Fast ones first: `unit` touches neither Docker nor the network; `contract` runs one suite on the fake and the real engine. */
 export default {
   projects: [
-    project('unit', ['domain', 'kernel', 'state', 'engine-unit', 'source', 'build', 'release', 'run', 'serve', 'flow', 'web', 'house']),
+    project('unit', ['domain', 'kernel', 'state', 'engine-unit', 'source', 'build', 'release', 'run', 'serve', 'flow', 'web', 'cli', 'house']),
     project('contract', ['contract']),
     project('engine', ['engine']),
     project('browser', ['browser']),

@@ -9,21 +9,33 @@ import { createBuildLogs } from './build/log.js';
 import { createBuilds } from './build/builds.js';
 import { createAdoptRunning } from './flow/adopt-running.js';
 import { createCheckContainer } from './flow/check-container.js';
+import { createConfigure } from './flow/configure.js';
 import { createDeleteImagePreview } from './flow/delete-image-preview.js';
+import { createDiffBuilds } from './flow/diff-builds.js';
 import { createFindImage } from './flow/find-image.js';
 import { createFindPreview } from './flow/find-preview.js';
 import { createFindProject } from './flow/find-project.js';
 import { createFollowBranches } from './flow/follow-branches.js';
 import { createHousekeeping } from './flow/housekeeping.js';
+import { createKeepBuilds } from './flow/keep-builds.js';
+import { createKeepHealthy } from './flow/keep-healthy.js';
+import { createKeepStages } from './flow/keep-stages.js';
 import { createListImages } from './flow/list-images.js';
+import { createMoveRoute } from './flow/move-route.js';
 import { createOpenPreview } from './flow/open-preview.js';
+import { createOperatePreviews } from './flow/operate-previews.js';
 import { createReadStatus } from './flow/preview-status.js';
+import { createPublishBranches } from './flow/publish-branches.js';
 import { createReadConfig } from './flow/read-config.js';
 import { createRemoveImage } from './flow/remove-image.js';
 import { createRenewPreview } from './flow/renew-preview.js';
 import { createRetireBranches } from './flow/retire-branches.js';
+import { createRunOnce } from './flow/run-once.js';
 import { createReadServerFacts } from './flow/server-facts.js';
+import { createRollBack } from './flow/roll-back.js';
 import { createServeRelease } from './flow/serve-release.js';
+import { createStages } from './flow/stages.js';
+import { createUpdateProject } from './flow/update-project.js';
 import { createVisitPreview } from './flow/visit-preview.js';
 import { createWatchEngine } from './flow/watch-engine.js';
 import { createWatchStatus } from './flow/watch-status.js';
@@ -34,14 +46,15 @@ import { createFailureBook } from './kernel/failure-book.js';
 import type { ApplicationLog } from './kernel/log.js';
 import { createLoopBook } from './kernel/loop-book.js';
 import { createMachine } from './kernel/machine.js';
-import type { Part } from './kernel/part.js';
+import { part, together, type Part } from './kernel/part.js';
 import type { Runtime } from './kernel/runtime.js';
 import { createTemplates } from './kernel/templates.js';
 import { createLedger } from './release/ledger.js';
+import { createHealth } from './run/health.js';
 import { createIdle } from './run/idle.js';
 import { createInstances } from './run/instances.js';
 import { createRunLogs } from './run/logs.js';
-import { probeHttp } from './run/probe.js';
+import { probeTarget } from './run/probe.js';
 import { createAnswers } from './serve/answers.js';
 import { createCallers } from './serve/callers.js';
 import { createForward, TIMEOUTS, type ForwardTimeouts } from './serve/forward.js';
@@ -54,16 +67,10 @@ import { createSharedHost } from './serve/shared-host.js';
 import { createTrustedProxies } from './serve/trusted-proxies.js';
 import { createIgnoreRules } from './source/ignore-rules.js';
 import { createSource, type Source } from './source/source.js';
-import { createBuildStore } from './state/builds.js';
 import type { Database } from './state/database.js';
 import type { ServerIdentity } from './state/identity.js';
-import { createImageStore } from './state/images.js';
-import { createReleaseStore } from './state/releases.js';
-import { createRouteStore } from './state/routes.js';
-import { createSessionRecords, MOST_SESSIONS } from './state/sessions.js';
-import { createSettingStore } from './state/settings.js';
-import { createVault } from './state/vault.js';
-import { createSourceKeyStore } from './state/source-keys.js';
+import { MOST_SESSIONS } from './state/sessions.js';
+import { createStores } from './state/stores.js';
 import { createChooser, createReadChoice } from './web/choice.js';
 import { createDoor } from './web/door.js';
 import { prefixTemplates } from './web/prefix.js';
@@ -104,7 +111,7 @@ const MOST_HELD = 5_000;
 export function createApp(deps: AppDeps): App {
   const { config, identity, database, engine, clock, log } = deps;
   const { settings, stateDir, projects, surroundings } = config;
-  const stores = createStores(deps);
+  const stores = createStores({ db: database.db, clock, secretsKey: identity.secretsKey });
   const urls = createUrls(() => new URL(settings.url ?? `http://localhost:${server.port()}`), settings.routing);
   const isShared = settings.routing === 'session';
   const serverHost = new URL(settings.url ?? 'http://localhost').hostname;
@@ -128,9 +135,10 @@ export function createApp(deps: AppDeps): App {
   });
   const ledger = createLedger(stores);
   const runLogs = createRunLogs({ folder: join(stateDir, 'logs', 'releases'), engine, log });
-  const instances = createInstances({ engine, probe: probeHttp, logs: runLogs, clock, log });
+  const instances = createInstances({ engine, probe: probeTarget, logs: runLogs, clock, log });
   const routing = createRoutingTable({ clock });
-  const idle = createIdle({ instances, traffic: routing, clock, log, loops, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])) });
+  const health = createHealth({ instances, probe: probeTarget, clock, log, loops });
+  const idle = createIdle({ instances, traffic: routing, clock, log, loops, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])), mayStop: async ({ route }) => (await stores.routes.find(route))?.kind !== 'stage' });
 
   const findPreview = createFindPreview({ sources, ...stores });
   const findProject = createFindProject({ projects, sources, ...stores, clock });
@@ -138,11 +146,20 @@ export function createApp(deps: AppDeps): App {
   const readConfig = createReadConfig(stores);
   const serveRelease = createServeRelease({ ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
   const openPreview = createOpenPreview({ findImage, readConfig, serveRelease, engine, ...stores, ledger, instances, clock, log });
+  const moveRoute = createMoveRoute({ sources, engine, ...stores, instances, serveRelease, clock, log });
+  const stages = createStages({ ...stores, ledger, engine, findImage, instances, readConfig, moveRoute });
+  const rollBack = createRollBack({ ...stores, ledger, engine, findImage, moveRoute });
+  const configure = createConfigure({ ...stores, ledger, engine, instances, readConfig, serveRelease, clock, log });
+  const keepHealthy = createKeepHealthy({ projects, sources, health, instances, ...stores, routing, serveRelease, clock, log });
+  const keepStages = createKeepStages({ projects, ...stores, instances, findPreview, openPreview, configure, clock, log, loops });
+  const publishBranches = createPublishBranches({ projects, sources, ledger, stages, clock, log, loops });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });
-  const renewPreview = createRenewPreview({ findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
+  const renewPreview = createRenewPreview({ ...stores, findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
+  const operatePreviews = createOperatePreviews({ sources, ...stores, instances, routing, findPreview, readStatus, renewPreview, log });
+  const updateProject = createUpdateProject({ sources, findImage, renewPreview, clock, log });
   const visits = createVisitPreview({ findPreview, findProject, hosts, openPreview, readStatus, watchStatus, buildLogs, sources, urls, clock });
-  const adoptRunning = createAdoptRunning({ projects, engine, instances, logs: runLogs, probe: probeHttp, ...stores, routing, openPreview, urls, clock, log });
+  const adoptRunning = createAdoptRunning({ projects, engine, instances, logs: runLogs, probe: probeTarget, ...stores, routing, openPreview, urls, clock, log });
   const followBranches = createFollowBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
   const retireBranches = createRetireBranches({ sources, ...stores, instances, routing, clock, log, loops, graceMs: DELETED_BRANCH_GRACE_MS, drainMs: DRAIN_MS });
 
@@ -168,7 +185,10 @@ export function createApp(deps: AppDeps): App {
   });
   const listImages = createListImages({ engine, ...stores, instances, sources });
   const removeImage = createRemoveImage({ engine, ...stores, builds, instances, routing, sources, log });
+  const keepBuilds = createKeepBuilds({ projects, ...stores, instances, serveRelease, removeImage, log });
   const deleteImagePreview = createDeleteImagePreview({ ...stores, builds, instances, routing, engine, removeImage, log });
+  const diffBuilds = createDiffBuilds({ engine, ...stores, clock });
+  const runOnce = createRunOnce({ engine, ...stores, sources, serveRelease, urls, clock, log });
   const readServerFacts = createReadServerFacts({
     machine, engine, loops, failures, ...stores, builds, instances, hold, routing, streams, sources, clock, connections: () => server.connections(),
     limits: { queue: limits, held: MOST_HELD, sessions: MOST_SESSIONS, connections: MAX_CONNECTIONS },
@@ -176,8 +196,8 @@ export function createApp(deps: AppDeps): App {
   const door = createDoor({ token: identity.token, urls });
   const session = createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure });
   const webDeps: WebOptions = {
-    projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, watchStatus, renewPreview, builds, buildLogs, instances, runLogs, ...stores,
-    listImages, removeImage, deleteImagePreview, readServerFacts, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
+    projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, watchStatus, renewPreview, operatePreviews, updateProject, findImage, builds, buildLogs, instances, runLogs, ...stores, stages, rollBack, configure,
+    listImages, removeImage, deleteImagePreview, readServerFacts, diffBuilds, runOnce, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
     session,
   };
   const web = createWeb(webDeps);
@@ -192,8 +212,8 @@ export function createApp(deps: AppDeps): App {
   const watchEngine = createWatchEngine({ projects, ...stores, engine, instances, adoptRunning, clock, log, loops });
 
   const parts: Part[] = [
-    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), followBranches, builds, part({ stop: instances.close }), part({ stop: forward.close }),
-    housekeeping, watchEngine, server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }),
+    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), updateProject, followBranches, keepHealthy, builds, part({ stop: instances.close }), part({ stop: forward.close }),
+    housekeeping, health, watchEngine, keepBuilds, keepStages, publishBranches, server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }), part({ stop: runOnce.close }),
   ];
   let started: Part[] = [];
   return {
@@ -212,30 +232,6 @@ export function createApp(deps: AppDeps): App {
       if (faults.length > 0) throw faults[0];
     },
   };
-}
-
-function createStores({ database: { db }, clock, identity }: AppDeps) {
-  const vault = createVault(identity.secretsKey);
-  return {
-    buildStore: createBuildStore({ db, clock }), images: createImageStore({ db, clock }), routes: createRouteStore({ db, clock }),
-    releases: createReleaseStore({ db, clock, vault }), settings: createSettingStore({ db, clock, vault }), keys: createSourceKeyStore({ db }), sessions: createSessionRecords({ db, clock }),
-  };
-}
-
-/** Parts that do not know each other start together; all that began are ended. */
-function together(parts: readonly Part[]): Part {
-  return {
-    start: async () => {
-      const results = await Promise.allSettled(parts.map((each) => each.start()));
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
-    },
-    stop: async () => { await Promise.all(parts.map((each) => each.stop())); },
-  };
-}
-
-/** Something that needs no more than to be ended, and perhaps to be warmed. */
-function part({ start = () => undefined, stop }: { start?: () => void; stop: () => void | Promise<void> }): Part {
-  return { start: () => { start(); return Promise.resolve(); }, stop: async () => { await stop(); } };
 }
 
 const wantsHtml = (accept: string | undefined): boolean => /\btext\/html\b/i.test(accept ?? '');

@@ -4,11 +4,13 @@ import { join, resolve } from 'node:path';
 import { hostFaults } from './config/hosts.js';
 import { ConfigFaults, describeIssue } from './config/faults.js';
 import { readConfigFile, type ConfigFile } from './config/file.js';
-import { CONFIG_VARIABLE, gather, type Environment, type Flags } from './config/gather.js';
+import { CLIENT_VARIABLE, CONFIG_VARIABLE, gather, type Environment, type Flags } from './config/gather.js';
 import { listFileSettings, listSettings } from './config/entries.js';
 import { keysIn, onlyProject, readProjects } from './config/projects.js';
+import { readRegistries } from './config/registries.js';
 import { SERVER, type Settings } from './config/schema.js';
 import type { Project } from './domain/project.js';
+import type { RegistryAccount } from './domain/registry.js';
 
 export { flagOf, listFileSettings, listSettings, type SettingEntry } from './config/entries.js';
 export { ConfigFaults } from './config/faults.js';
@@ -21,6 +23,8 @@ export interface Config {
   readonly projects: readonly Project[];
   /** Addresses and CIDR ranges whose forwarded headers count. */
   readonly trustedProxies: readonly string[];
+  /** The private registries, by host. */
+  readonly registries: ReadonlyMap<string, RegistryAccount>;
   /** What whoever configured it should know, one sentence each: what does nothing in this version, what is less safe. */
   readonly notes: readonly string[];
   /** Of the surroundings: for git's children and for finding the engine. */
@@ -46,14 +50,31 @@ export function loadConfig(repository: string | undefined, flags: Flags, env: En
   // With its defaults, so that the faults of the projects are told as well.
   const settings = parsed.success ? parsed.data : SERVER.parse({});
   const projects = projectsOf({ repository, file, asked: path !== undefined }, settings, faults);
+  const registries = readRegistries(file, settings, faults);
   if (parsed.success) faults.push(...doorFaults(settings), ...hostFaults(settings, projects, given.originOf));
   if (faults.length > 0) throw new ConfigFaults(faults);
   return {
-    settings, projects, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],
-    stateDir: resolve(settings.stateDir ?? join(nonEmpty(env.XDG_STATE_HOME) ?? join(env.HOME ?? homedir(), '.local', 'state'), 'slipway')),
+    settings, projects, registries, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],
+    stateDir: resolve(settings.stateDir ?? defaultStateDir(env)),
     surroundings: { path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin', home: env.HOME ?? homedir(), dockerHost: env.DOCKER_HOST },
   };
 }
+
+/** What the command line takes of its surroundings; its flags win over all of it. */
+export interface ClientSettings {
+  readonly server: string | undefined;
+  readonly token: string | undefined;
+  readonly stateDir: string | undefined;
+  /** Where a server that was told nothing keeps its state. */
+  readonly defaultStateDir: string;
+}
+
+/** Reads what the command line needs to find its server; nothing that it does not need can be a fault. */
+export const readClientSettings = (env: Environment = process.env): ClientSettings => ({
+  server: nonEmpty(env[CLIENT_VARIABLE]), token: nonEmpty(env.SLIPWAY_TOKEN), stateDir: nonEmpty(env.SLIPWAY_STATE_DIR), defaultStateDir: defaultStateDir(env),
+});
+
+const defaultStateDir = (env: Environment): string => join(nonEmpty(env.XDG_STATE_HOME) ?? join(env.HOME ?? homedir(), '.local', 'state'), 'slipway');
 
 interface ProjectPlaces { readonly repository: string | undefined; readonly file: ConfigFile | undefined; readonly asked: boolean }
 

@@ -18,6 +18,8 @@ const PREFIX = 'SLIPWAY_';
 const INJECTED = new Set(['BUILD', 'COMMIT', 'BRANCH', 'RELEASE', 'ENV', 'URL'].map((name) => `SLIPWAY_${name}`));
 /** Which file to read, which no file can say. */
 export const CONFIG_VARIABLE = 'SLIPWAY_CONFIG';
+/** Which server the command line is for; whoever sets it may start one as well. */
+export const CLIENT_VARIABLE = 'SLIPWAY_SERVER';
 
 /** Lays flags over variables over the file; what is empty or unknown is a fault. */
 export function gather({ flags, env, file }: { flags: Flags; env: Environment; file: ConfigFile | undefined }, faults: string[]): Given {
@@ -42,7 +44,7 @@ export function gather({ flags, env, file }: { flags: Flags; env: Environment; f
 
 function refuseUnknown(env: Environment, known: readonly string[], faults: string[]): void {
   for (const name of Object.keys(env)) {
-    if (!name.startsWith(PREFIX) || INJECTED.has(name) || name === CONFIG_VARIABLE || known.includes(name)) continue;
+    if (!name.startsWith(PREFIX) || INJECTED.has(name) || name === CONFIG_VARIABLE || name === CLIENT_VARIABLE || known.includes(name)) continue;
     const [near] = nearestNames(name.slice(PREFIX.length), known.map((each) => each.slice(PREFIX.length)), 1);
     faults.push(`${name} is not a setting; ${near === undefined ? 'the README lists all there are' : `did you mean ${PREFIX}${near}?`}`);
   }

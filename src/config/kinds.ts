@@ -10,7 +10,7 @@ const LONGEST_DURATION_MS = 24 * 86_400_000;
 type Read<T> = (given: unknown) => { readonly value: T } | string;
 
 /** A value from a file, a variable or a flag; the same rules hold for all three. */
-const kind = <T>(read: Read<T>) => z.unknown().transform((given, context): T => {
+export const kind = <T>(read: Read<T>) => z.unknown().transform((given, context): T => {
   const result = given === undefined ? 'must be given' : read(given);
   if (typeof result !== 'string') return result.value;
   context.addIssue({ code: 'custom', message: result });
@@ -18,14 +18,15 @@ const kind = <T>(read: Read<T>) => z.unknown().transform((given, context): T => 
 });
 
 /** A value as its author wrote it. */
-const shown = (given: unknown): string => `“${typeof given === 'string' ? given : JSON.stringify(given)}”`;
+export const shown = (given: unknown): string => `“${typeof given === 'string' ? given : JSON.stringify(given)}”`;
 const toNumber = (given: unknown): number => {
   if (typeof given === 'number') return given;
   return typeof given === 'string' && /^\s*-?\d+(?:\.\d+)?\s*$/.test(given) ? Number(given) : Number.NaN;
 };
 const textOf = (given: unknown): string | undefined => (typeof given === 'string' && given.trim() !== '' ? given : undefined);
 
-const readDuration: Read<number> = (given) => {
+/** Milliseconds of a duration that a timer can hold. */
+export const readDuration: Read<number> = (given) => {
   const ms = typeof given === 'string' ? parseDuration(given) : undefined;
   if (ms !== undefined && ms > 0 && ms <= LONGEST_DURATION_MS) return { value: ms };
   return `${shown(given)} is not a duration; write 500ms, 30s, 5m or 1h, 24d at most`;

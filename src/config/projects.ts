@@ -94,7 +94,7 @@ interface Parts {
   readonly name: string;
   readonly repository: string;
   readonly build: Settings['build'] & { readonly args: Readonly<Record<string, string>> };
-  readonly run: Settings['run'] & { readonly env: Readonly<Record<string, string>> };
+  readonly run: Settings['run'] & { readonly env: Readonly<Record<string, string>> } & Partial<Pick<ProjectSettings['run'], 'health' | 'processes'>>;
 }
 
 function assemble({ name, repository, build, run }: Parts): Omit<Project, 'idleStopMs'> {
@@ -104,6 +104,9 @@ function assemble({ name, repository, build, run }: Parts): Omit<Project, 'idleS
     run: {
       port: run.port ?? null, readyTimeoutMs: run.readyTimeout, stopTimeoutMs: run.stopTimeout, memoryBytes: run.memory,
       cpus: run.cpus, pids: run.pids, profile: run.profile, env: run.env,
+      // Left away where there are none: a release's hash is made of what stands here.
+      ...(run.health === undefined ? {} : { health: run.health }),
+      ...(run.processes === undefined || Object.keys(run.processes).length === 0 ? {} : { processes: run.processes }),
     },
     images: { registries: [], labels: {} }, git: { tokenFile: null, sshKey: null, knownHosts: null },
   };

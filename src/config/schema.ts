@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { parseImageReference } from '../domain/image-reference.js';
 import { variableFault } from '../domain/setting.js';
 import { amount, count, duration, durationOrNever, hostName, insidePath, isAddressRange, listOf, oneOf, port, serverUrl, share, size, switchOf, text, textsByName } from './kinds.js';
+import { healthCheck, processes } from './run-kinds.js';
 
 const variables = () => textsByName(variableFault);
 const buildArguments = () => textsByName((name) => (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? undefined : `“${name}” is not the name of a build argument`));
 const anyTexts = () => textsByName(() => undefined);
-/** What no image could be named by would never match. */
-const isRegistry = (entry: string): boolean => {
+/** Whether an image can be named by it: `host` or `host:port`, lower case. What none could be named by would never match. */
+export const isRegistry = (entry: string): boolean => {
   try {
     return parseImageReference(`${entry}/image:tag`).registry === entry;
   } catch {
@@ -79,7 +80,7 @@ export const SETTINGS = z.strictObject({
 
 /** What the file alone can say. */
 export const FILE_ONLY = {
-  registries: z.record(z.string(), z.strictObject({ username: text(), passwordFile: text() })).prefault({}).meta(later('Credentials of private registries, by host')),
+  registries: z.record(z.string(), z.strictObject({ username: text(), passwordFile: text() })).prefault({}).describe('Credentials of private registries for `FROM` and `?image=`, by host: `{ username, passwordFile }`'),
   blobs: text().prefault('file:').meta(later('Where archives are kept')),
 };
 
@@ -98,13 +99,13 @@ export const PROJECT = z.strictObject({
   build: z.strictObject({
     ...withoutDefaults(BUILD),
     args: buildArguments().prefault({}).describe('Build arguments; `{commit}` stands for the commit'),
-    keepBuilds: count().refine((most) => most >= 2, 'must be 2 or more: the current image and the one before it').prefault(2).describe('Images that each route keeps for rollback, its current one among them'),
+    keepBuilds: count().refine((most) => most >= 2, 'must be 2 or more: the current image and the one before it').prefault(2).describe('Images that each branch keeps for rollback, its current one among them; stages keep all'),
   }).prefault({}),
   run: z.strictObject({
     ...withoutDefaults(RUN),
-    health: text().optional().meta(later('What must answer, such as `GET /healthz 200`')),
+    health: healthCheck().optional().describe('What must answer for it to be ready and healthy: `GET /healthz 200`, `HEAD / 204` or `tcp`; with times as `{ test: GET /healthz 200, every: 10s, timeout: 5s, unhealthy: 30s }`. Default: ready is any answer below 500 to `GET /`'),
     env: variables().prefault({}).describe('Variables of the application'),
-    processes: z.record(z.string(), z.unknown()).optional().meta(later('Commands by process name')),
+    processes: processes().optional().describe('What runs beside the image’s own command, each in a container of its own: `{ web: null, worker: [npm, run, worker] }`; `web` is that command, and the only one that is visited'),
   }).prefault({}),
   environments: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Named settings that any preview may be opened in, with `&env=NAME`'),
   stages: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Where releases are promoted, in this order, each with settings of its own as an environment has'),

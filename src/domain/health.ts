@@ -12,3 +12,16 @@ export interface HealthCheck {
 export type HealthTest =
   | { readonly kind: 'http'; readonly method: 'GET' | 'HEAD'; readonly path: string; readonly status: number }
   | { readonly kind: 'tcp' };
+
+/** A path may hold all that a URL may: printable ASCII without spaces. */
+const LINE = /^(GET|HEAD) (\/[\x21-\x7e]*) ([1-5]\d\d)$/;
+
+/** Reads `GET /healthz 200` or `tcp`. @returns undefined when it is neither */
+export function parseHealthTest(text: string): HealthTest | undefined {
+  if (text === 'tcp') return { kind: 'tcp' };
+  const [, method, path = '', status = ''] = LINE.exec(text) ?? [];
+  return method === 'GET' || method === 'HEAD' ? { kind: 'http', method, path, status: Number(status) } : undefined;
+}
+
+/** What is asked, without what must be answered: `GET /healthz`, or `tcp`. */
+export const formatAsked = (test: HealthTest): string => (test.kind === 'tcp' ? 'tcp' : `${test.method} ${test.path}`);

@@ -70,5 +70,12 @@ export function parseEnvironmentName(text: string): EnvironmentName {
   return text as EnvironmentName;
 }
 
+/** Reads a release as people write it: `v7`, or `7`. @throws AppError `unknown_release` */
+export function parseReleaseNumber(text: string): ReleaseNumber {
+  const digits = /^v?([1-9]\d{0,8})$/.exec(text)?.[1];
+  if (digits === undefined) throw new AppError('unknown_release', `“${text}” is not a release: give one such as v7.`);
+  return Number(digits) as ReleaseNumber;
+}
+
 /** The form people see: `v7`. */
 export const formatRelease = (number: ReleaseNumber): string => `v${number}`;

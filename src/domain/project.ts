@@ -20,7 +20,7 @@ export interface Project {
   readonly stages: ReadonlyMap<string, EnvironmentSettings>;
   /** The branch whose new commits are published to the first stage; null for none. */
   readonly publish: string | null;
-  /** Images that each route keeps for rollback, its current one among them. */
+  /** Images that each branch keeps for rollback, its current one among them. */
   readonly keepBuilds: number;
   /** Nothing in flight for so many milliseconds stops an instance; null for never. */
   readonly idleStopMs: number | null;

@@ -70,12 +70,13 @@ export function createConfigure(deps: ConfigureDeps): Configure {
   const applyTo = async (project: Project, route: Route, by: string): Promise<Applied | undefined> => {
     let release: Release | undefined;
     try {
-      release = await next(project, route, by);
-      if (!release) return undefined;
-      instances.forgive(release);
+      const first = await next(project, route, by);
+      if (!first) return undefined;
+      release = first;
+      instances.forgive(first);
       const branch = route.kind === 'branch' ? route.subject as RefName : null;
       // A change that came in between counts: its turn asks again.
-      await serveRelease.serve({ project, route, branch }, async () => (release = await next(project, route, by) ?? await served(route) ?? release) as Release);
+      await serveRelease.serve({ project, route, branch }, async () => (release = await next(project, route, by) ?? await served(route) ?? first));
       return { route, release, error: null };
     } catch (thrown) {
       const { code, message } = toAppError(thrown);

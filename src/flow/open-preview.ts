@@ -104,7 +104,7 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     const route = await routes.find(id);
     const release = route && await ledger.current(route);
     if (kind === 'stage') return assertReleased(preview, release);
-    if (!route || !release || (kind === 'branch' && preview.commit !== null && !await ledger.isFollowed(release, preview.commit))) return undefined;
+    if (!route || !release || (kind === 'branch' && !await ledger.isFollowed(release, preview.commit))) return undefined;
     const newest = await images.ofKey(project.name, release.key);
     const { config } = await readConfig(project, scopeOf(route));
     const same = (newest?.id === release.image || release.rollbackOf !== null) && (route.configHash ?? release.configHash) === hashConfig(config);

@@ -20,7 +20,7 @@ export interface PreviewStatusDeps {
   readonly releases: Pick<ReleaseStore, 'latestOfRoute'>;
   readonly buildStore: BuildStore;
   readonly builds: Pick<Builds, 'place'>;
-  readonly instances: Pick<Instances, 'state' | 'lastFailure'>;
+  readonly instances: Pick<Instances, 'state' | 'lastFailure' | 'restarts'>;
   readonly findImage: Pick<FindImage, 'knownKey'>;
   readonly openPreview: Pick<OpenPreview, 'openingSince'>;
 }
@@ -50,12 +50,14 @@ export function createReadStatus(deps: PreviewStatusDeps): ReadStatus {
     const { key, build, image } = await latestBuild(preview);
     const opening = openPreview.openingSince(project.name, label) !== undefined;
     const instance = release && instances.state(release);
-    const lastError = route?.lastError && !isOvertaken(route.lastError, build) ? route.lastError : null;
+    // No build puts right what was released to a stage.
+    const isOver = route?.lastError && preview.kind !== 'stage' && isOvertaken(route.lastError, build);
+    const lastError = isOver ? null : route?.lastError ?? null;
     // An end by itself is known at once, and noted on the route a moment later.
     const ended = release !== undefined && route?.lastError === null && instances.lastFailure(release) !== undefined;
     const state = deriveState({ build: build?.status, image, instance, opening, failed: lastError !== null || ended });
     return {
-      preview, route, release, tried, key, build, place: build && builds.place(build.id), lastError, state,
+      preview, route, release, tried, key, build, place: build && builds.place(build.id), lastError, state, restarts: release ? instances.restarts(release) : 0,
     };
   };
 

@@ -62,4 +62,6 @@ export interface PreviewStatus {
   readonly build: Build | undefined;
   readonly place: QueuePlace | undefined;
   readonly lastError: LastError | null;
+  /** How often what it serves was started again after an end of its own, since this server started. */
+  readonly restarts: number;
 }

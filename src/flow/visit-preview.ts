@@ -34,7 +34,7 @@ export interface VisitPreviewDeps {
 
 const SHOWN_LINES = 40;
 const OF_THE_BUILD: ReadonlySet<ErrorCode> = new Set([
-  'build_failed', 'build_timeout', 'build_cancelled', 'build_interrupted', 'pull_failed', 'image_not_found', 'image_not_allowed', 'registry_unreachable',
+  'build_failed', 'build_timeout', 'build_cancelled', 'build_interrupted', 'pull_failed', 'image_not_found', 'image_not_allowed', 'registry_unreachable', 'registry_refused',
 ]);
 
 /** What happens when somebody looks at a preview: find it, open it, and tell them meanwhile. */
@@ -105,7 +105,7 @@ async function makeView(status: PreviewStatus, deps: VisitPreviewDeps): Promise<
   const buildUrl = build ? control(`/builds/${build.id}`) : null;
   const since = openPreview.openingSince(project.name, label);
   return {
-    subject: { project: project.name, branch, commit, image: preview.kind === 'image' ? preview.subject : null, subject: described?.subject ?? null, environment },
+    subject: { project: project.name, branch, commit, image: preview.kind === 'image' ? preview.subject : null, subject: described?.subject ?? null, environment: preview.kind === 'stage' ? preview.subject : environment },
     waiting: {
       state: status.state, queuePosition: place && place.position > 0 ? place.position : null, etaSeconds: place?.etaSeconds ?? null,
       buildUrl, logUrl: build ? control(`/api/builds/${build.id}/log`) : null,

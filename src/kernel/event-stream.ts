@@ -25,6 +25,13 @@ export interface EventStreams {
    * @throws AppError `too_busy`, `too_many_requests` before anything is answered, when there are as many as there may be
    */
   open(req: IncomingMessage, res: ServerResponse): EventStream;
+  /**
+   * Counts an answer of another form among them, since it does not end by itself either.
+   *
+   * @returns aborts when the viewer has gone or the server stops: the answer is to end then
+   * @throws AppError `too_busy`, `too_many_requests`
+   */
+  hold(req: IncomingMessage, res: ServerResponse): AbortSignal;
   /** How many are open. */
   readonly count: number;
   /** How many may be open at the same time. */
@@ -51,7 +58,7 @@ const LIMITS: EventStreamLimits = { most: 2_000, perClient: 64 };
 const RETRY_SECONDS = 5;
 
 export function createEventStreams({ clock, addressOf, limits = LIMITS }: EventStreamsDeps): EventStreams {
-  const streams = new Set<EventStream>();
+  const streams = new Set<Pick<EventStream, 'signal' | 'close'>>();
   const ofClient = new Map<string, number>();
   let closed = false;
 
@@ -67,18 +74,25 @@ export function createEventStreams({ clock, addressOf, limits = LIMITS }: EventS
     if ((ofClient.get(address) ?? 0) >= limits.perClient) throw new AppError('too_many_requests', `${limits.perClient} event streams of this address are open already.`, { details });
   };
 
+  const admit = <Stream extends Pick<EventStream, 'signal' | 'close'>>(req: IncomingMessage, begin: () => Stream): Stream => {
+    const address = addressOf(req);
+    assertRoom(address);
+    const stream = begin();
+    streams.add(stream);
+    count(address, 1);
+    stream.signal.addEventListener('abort', () => { streams.delete(stream); count(address, -1); }, { once: true });
+    if (closed) stream.close();
+    return stream;
+  };
+
   return {
     most: limits.most,
-    open: (req, res) => {
-      const address = addressOf(req);
-      assertRoom(address);
-      const stream = openEventStream(req, res, clock);
-      streams.add(stream);
-      count(address, 1);
-      stream.signal.addEventListener('abort', () => { streams.delete(stream); count(address, -1); }, { once: true });
-      if (closed) stream.close();
-      return stream;
-    },
+    open: (req, res) => admit(req, () => openEventStream(req, res, clock)),
+    hold: (req, res) => admit(req, () => {
+      const gone = new AbortController();
+      res.once('close', () => { gone.abort(); });
+      return { signal: gone.signal, close: () => { gone.abort(); } };
+    }).signal,
     get count() { return streams.size; },
     close: () => {
       closed = true;

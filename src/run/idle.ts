@@ -1,4 +1,5 @@
 import type { ContainerId, ProjectName } from '../domain/ids.js';
+import type { Release } from '../domain/release.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop, type Loop } from '../kernel/loop.js';
@@ -23,6 +24,8 @@ export interface IdleDeps {
   readonly log: Logger;
   /** Milliseconds with nothing in flight after which a project's containers stop; null for never. */
   readonly stopAfterMs: ReadonlyMap<ProjectName, number | null>;
+  /** Whether an instance may be stopped when nobody uses it; default: any. */
+  readonly mayStop?: (release: Release) => Promise<boolean>;
   /** Where its loop is entered. */
   readonly loops?: LoopBook;
 }
@@ -31,12 +34,12 @@ const LONGEST_PERIOD_MS = 10_000;
 const CHECKS_PER_LIMIT = 10;
 
 /** Stops instances that nobody uses: no new request can reach them before they are told to end. */
-export function createIdle({ instances, traffic, clock, log, stopAfterMs, loops }: IdleDeps): Part {
+export function createIdle({ instances, traffic, clock, log, stopAfterMs, mayStop = () => Promise.resolve(true), loops }: IdleDeps): Part {
   let loop: Loop | undefined;
   const stopIfIdle = async ({ release, container }: RunningInstance) => {
     const idle = traffic.idleMs(container);
     const limit = stopAfterMs.get(release.project) ?? Infinity;
-    if (idle === null || idle < limit || !traffic.withdraw(container)) return;
+    if (idle === null || idle < limit || !await mayStop(release) || !traffic.withdraw(container)) return;
     log.info('idle instance stops', { project: release.project, release: release.number, idleSeconds: Math.round(idle / 1000) });
     await instances.stop(release);
   };

@@ -2,33 +2,20 @@ import { AppError, toAppError } from '../domain/errors.js';
 import type { ContainerId, ImageId } from '../domain/ids.js';
 import type { Release } from '../domain/release.js';
 import type { InstanceState } from '../domain/state.js';
-import { isSamePlace, type Target } from '../domain/target.js';
-import type { EngineContainer, StartedContainer } from '../engine/port.js';
+import { isSamePlace } from '../domain/target.js';
+import type { StartedContainer } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
+import { settleAll } from '../kernel/settle-all.js';
 import { createTopic, type Topic } from '../kernel/topic.js';
+import { createEnded } from './ended.js';
+import { membersOf, type FoundSet, type InstanceChange, type ProcessContainer, type RunningInstance } from './instance.js';
 import type { ReleaseName } from './logs.js';
 import { createStartBudget } from './start-budget.js';
 import { startRelease, type Placement, type StartDeps } from './start.js';
-import { clearAway, findCrash, stopContainer, type StopDeps } from './stop.js';
+import { clearAway, findCrash, stopContainers, type StopDeps } from './stop.js';
 
-/** A release that serves. */
-export interface RunningInstance {
-  readonly release: Release;
-  readonly container: ContainerId;
-  readonly target: Target;
-  /** Milliseconds since the epoch. */
-  readonly since: number;
-}
-
-export type InstanceChange =
-  | { readonly kind: 'running'; readonly instance: RunningInstance }
-  /** Its container cannot be reached any more: nobody may dial its address. Why is looked into; `gone` follows. */
-  | { readonly kind: 'lost'; readonly release: Release; readonly container: ContainerId }
-  /** It serves no more: stopped by us, ended by somebody (no error), or by itself. */
-  | { readonly kind: 'gone'; readonly release: Release; readonly container: ContainerId | undefined; readonly error: AppError | undefined }
-  /** `cleared`: what was left of one that was lost is gone too. */
-  | { readonly kind: 'starting' | 'stopping' | 'cleared'; readonly release: Release };
+export type { InstanceChange, RunningInstance } from './instance.js';
 
 export interface InstancesDeps extends StartDeps {
   readonly engine: StartDeps['engine'] & StopDeps['engine'];
@@ -40,22 +27,29 @@ export interface InstancesDeps extends StartDeps {
 export interface Instances {
   /** The running instance; joined by all who want it meanwhile. @throws AppError why it cannot be started */
   ensure(release: Release, placement: Placement): Promise<RunningInstance>;
-  /** Takes over a container that an earlier run of this server started. */
-  adopt(release: Release, container: EngineContainer & { readonly target: Target }): RunningInstance;
-  /** Stops it, its log kept; waits for a start that is under way. Nothing happens when it does not run. */
-  stop(release: ReleaseName): Promise<void>;
+  /** Takes over what an earlier run of this server started. */
+  adopt(release: Release, found: FoundSet): RunningInstance;
   /**
-   * The engine says that a container ended, was removed or lost its address. Nobody reaches it from this moment on; ends once
-   * it is cleared away. `byHand`: somebody did it, so that it is no crash. Nothing happens when it runs no release.
+   * Stops it, all its containers at once, their logs kept; waits for a start that is under way. `because`: it counts as an end
+   * of its own, as a crash does. Nothing happens when it does not run.
+   */
+  stop(release: ReleaseName, because?: AppError): Promise<void>;
+  /**
+   * The engine says that a container ended, was removed or lost its address: whatever process it is, its whole set goes.
+   * Nobody reaches it from this moment on; ends once it is cleared away. `byHand`: somebody did it, so that it is no crash.
+   * Nothing happens when it runs no release.
    */
   lost(container: ContainerId, byHand: boolean): Promise<void>;
   state(release: ReleaseName): InstanceState | undefined;
-  container(release: ReleaseName): ContainerId | undefined;
+  /** `web`'s, unless another process is named. */
+  container(release: ReleaseName, named?: string | null): ContainerId | undefined;
   running(): readonly RunningInstance[];
   /** The releases with the image of which an instance runs, starts or stops. */
   using(image: ImageId): readonly Release[];
   /** Why it last ended or did not start; undefined after a good start. */
   lastFailure(release: ReleaseName): AppError | undefined;
+  /** How often it became ready again after an end of its own, since this server started. */
+  restarts(release: ReleaseName): number;
   /** Lets a failed release be started again at once. */
   forgive(release: ReleaseName): void;
   readonly onChange: Topic<InstanceChange>['subscribe'];
@@ -74,16 +68,15 @@ interface Entry {
   readonly givingUp: AbortController;
 }
 
-/** Ends are heard of containers that are not known yet, or not any more; so many are kept in mind. */
-const MOST_ENDED = 1_000;
+/** Which container of a set was lost first, and whether somebody did it. */
+interface Loss { readonly member: ProcessContainer; readonly byHand: boolean }
 
 const nameOf = ({ project, number }: ReleaseName) => `${project}/${number}`;
 
 export function createInstances(deps: InstancesDeps): Instances {
   const { clock } = deps;
   const entries = new Map<string, Entry>();
-  /** Which ended of those that run no release, and whether by hand. */
-  const ended = new Map<ContainerId, boolean>();
+  const ended = createEnded();
   const budget = createStartBudget({ clock });
   const changes = createTopic<InstanceChange>((error) => { deps.log.error('listener failed', { error }); });
   const closing = new AbortController();
@@ -100,24 +93,27 @@ export function createInstances(deps: InstancesDeps): Instances {
   };
 
   /** A new container would take its name, so that one waits until this one's log is kept. */
-  const settle = async (entry: Entry, { release, container }: RunningInstance, byHand: boolean) => {
-    const crash = byHand ? undefined : await findCrash({ release, container }, deps);
+  const settle = async (entry: Entry, instance: RunningInstance, { member, byHand }: Loss) => {
+    const { release, container } = instance;
+    const crash = byHand ? undefined : await findCrash({ release, member }, deps);
     const error = entry.told ? undefined : crash;
     if (error) budget.ended(nameOf(release), error);
-    logOf(release).warn('instance lost', { container, reason: error?.message ?? 'somebody stopped, removed or cut off its container' });
+    logOf(release).warn('instance lost', { container: member.container, reason: error?.message ?? 'somebody stopped, removed or cut off its container' });
     changes.publish({ kind: 'gone', release, container, error });
-    await clearAway({ release, container }, deps)
+    // The rest of the set still runs, and may end in its own way.
+    const rest = membersOf(instance).filter((other) => other.container !== member.container);
+    await settleAll([clearAway({ release, members: [member] }, deps), stopContainers({ release, members: rest }, deps)])
       .catch((failed: unknown) => { logOf(release).error('lost instance not cleared away', { container, error: failed }); });
     leave(entry);
     changes.publish({ kind: 'cleared', release });
   };
 
   /** Out of everybody's reach before anything is waited for. */
-  const lose = (entry: Entry, instance: RunningInstance, byHand: boolean): Promise<void> => {
+  const lose = (entry: Entry, instance: RunningInstance, loss: Loss): Promise<void> => {
     const { release, container } = instance;
     entry.state = 'stopping';
     entry.instance = undefined;
-    const stopping = entry.stopping = Promise.resolve().then(() => settle(entry, instance, byHand));
+    const stopping = entry.stopping = Promise.resolve().then(() => settle(entry, instance, loss));
     changes.publish({ kind: 'lost', release, container });
     return stopping;
   };
@@ -125,13 +121,12 @@ export function createInstances(deps: InstancesDeps): Instances {
   const lost = async (container: ContainerId, byHand: boolean): Promise<void> => {
     if (closing.signal.aborted) return;
     for (const entry of entries.values()) {
-      if (entry.instance?.container !== container) continue;
-      if (!entry.stopping) await lose(entry, entry.instance, byHand);
+      const member = entry.instance && membersOf(entry.instance).find((each) => each.container === container);
+      if (!entry.instance || !member) continue;
+      if (!entry.stopping) await lose(entry, entry.instance, { member, byHand });
       return;
     }
-    if (!ended.has(container)) ended.set(container, byHand);
-    const [oldest] = ended.keys();
-    if (ended.size > MOST_ENDED && oldest !== undefined) ended.delete(oldest);
+    ended.note(container, byHand);
   };
 
   /** An address has one container: whoever had it before is gone, though the engine may not have said so yet (INV3). */
@@ -145,8 +140,8 @@ export function createInstances(deps: InstancesDeps): Instances {
     entry.instance = instance;
     changes.publish({ kind: 'running', instance });
     // It may have ended between its last probe and now.
-    const byHand = ended.get(instance.container);
-    if (byHand !== undefined) void lose(entry, instance, byHand);
+    const loss = ended.among(membersOf(instance));
+    if (loss) void lose(entry, instance, loss);
     return instance;
   };
 
@@ -161,10 +156,10 @@ export function createInstances(deps: InstancesDeps): Instances {
     changes.publish({ kind: 'starting', release });
     const startedAt = clock.monotonic();
     try {
-      const { id, target } = await startRelease(release, placement, { ...deps, onStarted: claim, signal: AbortSignal.any([closing.signal, entry.givingUp.signal]) });
+      const { id, target, beside } = await startRelease(release, placement, { ...deps, onStarted: claim, signal: AbortSignal.any([closing.signal, entry.givingUp.signal]) });
       budget.succeeded(name);
       logOf(release).info('instance runs', { ms: Math.round(clock.monotonic() - startedAt) });
-      return serve(entry, { release, container: id, target, since: clock.now() });
+      return serve(entry, { release, container: id, beside, target, host: placement.host, since: clock.now() });
     } catch (thrown) {
       const error = toAppError(thrown);
       if (STICKY.has(error.code) && !await isWithoutImage(error, release)) budget.failed(name, error);
@@ -193,33 +188,41 @@ export function createInstances(deps: InstancesDeps): Instances {
     return entry.starting;
   };
 
-  const end = async (entry: Entry) => {
-    const { release, instance } = entry;
+  const end = async (entry: Entry, because: AppError | undefined) => {
+    const { release } = entry;
+    const before = entry.instance;
     entry.state = 'stopping';
     changes.publish({ kind: 'stopping', release });
     entry.givingUp.abort(new AppError('preview_unavailable', 'It was stopped.'));
     if (entry.starting) await entry.starting.catch(() => undefined);
-    const container = instance?.container ?? entry.instance?.container;
-    if (container) await stopContainer({ release, container }, deps);
-    forget(entry);
+    const instance = before ?? entry.instance;
+    if (instance) await stopContainers({ release, members: membersOf(instance) }, deps);
+    if (because) budget.ended(nameOf(release), because);
+    forget(entry, because);
   };
 
-  const stop = async (name: ReleaseName) => {
+  const stop = async (name: ReleaseName, because?: AppError) => {
     const entry = entries.get(nameOf(name));
     if (!entry) return;
     entry.told = true;
-    entry.stopping ??= end(entry).finally(() => { leave(entry); });
+    entry.stopping ??= end(entry, because).finally(() => { leave(entry); });
     await entry.stopping;
   };
 
   return {
     ensure, stop, lost,
-    adopt: (release, { id, target, startedAt }) => serve(begin(release, 'running'), { release, container: id, target, since: startedAt }),
+    adopt: (release, { web: { id, target, startedAt }, beside, host }) => serve(begin(release, 'running'), {
+      release, container: id, beside: beside.map((each) => ({ process: each.process, container: each.id })), target, host, since: startedAt,
+    }),
     state: (name) => entries.get(nameOf(name))?.state,
-    container: (name) => entries.get(nameOf(name))?.instance?.container,
+    container: (name, named = null) => {
+      const instance = entries.get(nameOf(name))?.instance;
+      return instance && membersOf(instance).find((each) => each.process === named)?.container;
+    },
     running,
     using: (image) => [...entries.values()].map(({ release }) => release).filter((release) => release.image === image),
     lastFailure: (name) => budget.lastFailure(nameOf(name))?.error,
+    restarts: (name) => budget.restarts(nameOf(name)),
     forgive: (name) => { budget.forgive(nameOf(name)); },
     onChange: changes.subscribe,
     close: async () => {

@@ -11,14 +11,17 @@ export interface ReleaseName {
   readonly number: ReleaseNumber;
 }
 
-/** What applications printed, kept after their containers are gone: `<project>-v<N>.log`, 5 MiB and one older part. */
+/** A process of a release; `web` where none is named. */
+export interface ProcessName extends ReleaseName { readonly process?: string | null }
+
+/** What applications printed, kept after their containers are gone: `<project>-v<N>[.<process>].log`, 5 MiB and one older part. */
 export interface RunLogs {
   /** Keeps what a container printed, before it is removed; a failure loses the log, never the stop. */
-  keep(release: ReleaseName, container: ContainerId): Promise<void>;
+  keep(of: ProcessName, container: ContainerId): Promise<void>;
   /** Kept lines, then what the running container printed so far. */
-  read(release: ReleaseName, container: ContainerId | undefined): AsyncIterable<LogLine>;
+  read(of: ProcessName, container: ContainerId | undefined): AsyncIterable<LogLine>;
   /** The same, and then live until the signal aborts or the container ends. */
-  follow(release: ReleaseName, container: ContainerId | undefined, signal: AbortSignal): AsyncIterable<LogLine>;
+  follow(of: ProcessName, container: ContainerId | undefined, signal: AbortSignal): AsyncIterable<LogLine>;
   /** The container's last lines, for a page that says what happened. */
   last(container: ContainerId): Promise<readonly string[]>;
 }
@@ -28,7 +31,7 @@ const KEPT_LINES = 20_000;
 const SHOWN_LINES = 100;
 
 export function createRunLogs({ folder, engine, log }: { folder: string; engine: Pick<ContainerEngine, 'output'>; log: Logger }): RunLogs {
-  const pathOf = ({ project, number }: ReleaseName) => join(folder, `${project}-v${number}.log`);
+  const pathOf = (of: ProcessName) => join(folder, `${of.project}-v${of.number}${of.process ? `.${of.process}` : ''}.log`);
 
   const collect = async (container: ContainerId, tail: number): Promise<OutputLine[]> => {
     const lines: OutputLine[] = [];
@@ -36,9 +39,9 @@ export function createRunLogs({ folder, engine, log }: { folder: string; engine:
     return lines;
   };
 
-  async function* all(release: ReleaseName, container: ContainerId | undefined, options: OutputOptions): AsyncGenerator<LogLine> {
+  async function* all(of: ProcessName, container: ContainerId | undefined, options: OutputOptions): AsyncGenerator<LogLine> {
     let n = 0;
-    for await (const raw of keptLines(pathOf(release))) {
+    for await (const raw of keptLines(pathOf(of))) {
       const space = raw.indexOf(' ');
       yield { n: ++n, at: raw.slice(0, space), text: raw.slice(space + 1) };
     }
@@ -47,15 +50,15 @@ export function createRunLogs({ folder, engine, log }: { folder: string; engine:
   }
 
   return {
-    keep: async (release, container) => {
+    keep: async (of, container) => {
       try {
         const lines = await collect(container, KEPT_LINES);
         if (lines.length === 0) return;
         await mkdir(folder, { recursive: true });
-        await makeRoom(pathOf(release));
-        await appendFile(pathOf(release), lines.map(({ at, text }) => `${at} ${cleanLine(text)}\n`).join(''));
+        await makeRoom(pathOf(of));
+        await appendFile(pathOf(of), lines.map(({ at, text }) => `${at} ${cleanLine(text)}\n`).join(''));
       } catch (error) {
-        log.warn('application log not kept', { ...release, error });
+        log.warn('application log not kept', { project: of.project, number: of.number, ...(of.process ? { process: of.process } : {}), error });
       }
     },
     last: async (container) => {
@@ -66,8 +69,8 @@ export function createRunLogs({ folder, engine, log }: { folder: string; engine:
         return [];
       }
     },
-    read: (release, container) => all(release, container, { tail: KEPT_LINES, follow: false }),
-    follow: (release, container, signal) => all(release, container, { tail: KEPT_LINES, follow: true, signal }),
+    read: (of, container) => all(of, container, { tail: KEPT_LINES, follow: false }),
+    follow: (of, container, signal) => all(of, container, { tail: KEPT_LINES, follow: true, signal }),
   };
 }
 

@@ -10,9 +10,11 @@ export interface StartBudget {
   succeeded(name: string): void;
   /** It did not become ready: the next minute's visitors get the same answer. */
   failed(name: string, error: AppError): void;
-  /** It became ready and ended by itself: it may start again at once, within the budget. */
+  /** It became ready and ended by itself, or had to be ended: it may start again at once, within the budget. */
   ended(name: string, error: AppError): void;
   lastFailure(name: string): { readonly error: AppError; readonly at: number } | undefined;
+  /** How often it became ready again after such an end. */
+  restarts(name: string): number;
   /** Somebody asked for another try. */
   forgive(name: string): void;
 }
@@ -21,12 +23,18 @@ const WINDOW_MS = 10 * 60_000;
 const MOST_STARTS = 10;
 const FAILURE_HOLDS_MS = 60_000;
 
-interface Account { starts: number[]; failure: { error: AppError; at: number; holdsMs: number } | undefined }
+interface Account {
+  starts: number[];
+  failure: { error: AppError; at: number; holdsMs: number } | undefined;
+  /** It ended and is not ready again yet. */
+  isDown: boolean;
+  restarts: number;
+}
 
 export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
   const accounts = new Map<string, Account>();
   const accountOf = (name: string): Account => {
-    const account = accounts.get(name) ?? { starts: [], failure: undefined };
+    const account = accounts.get(name) ?? { starts: [], failure: undefined, isDown: false, restarts: 0 };
     accounts.set(name, account);
     const since = clock.monotonic() - WINDOW_MS;
     account.starts = account.starts.filter((at) => at > since);
@@ -40,10 +48,16 @@ export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
       return holds || starts.length >= MOST_STARTS ? failure.error : undefined;
     },
     started: (name) => { accountOf(name).starts.push(clock.monotonic()); },
-    succeeded: (name) => { accountOf(name).failure = undefined; },
+    succeeded: (name) => {
+      const account = accountOf(name);
+      account.failure = undefined;
+      if (account.isDown) account.restarts += 1;
+      account.isDown = false;
+    },
     failed: (name, error) => { accountOf(name).failure = { error, at: clock.monotonic(), holdsMs: FAILURE_HOLDS_MS }; },
-    ended: (name, error) => { accountOf(name).failure = { error, at: clock.monotonic(), holdsMs: 0 }; },
+    ended: (name, error) => { Object.assign(accountOf(name), { failure: { error, at: clock.monotonic(), holdsMs: 0 }, isDown: true }); },
     lastFailure: (name) => accounts.get(name)?.failure,
-    forgive: (name) => { accounts.delete(name); },
+    restarts: (name) => accounts.get(name)?.restarts ?? 0,
+    forgive: (name) => { Object.assign(accountOf(name), { starts: [], failure: undefined }); },
   };
 }

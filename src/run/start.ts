@@ -1,10 +1,13 @@
 import { AppError } from '../domain/errors.js';
 import type { Release } from '../domain/release.js';
-import type { Target } from '../domain/target.js';
-import type { ContainerEngine, ContainerExit, ListeningPort, StartedContainer } from '../engine/port.js';
+import type { ContainerEngine, ContainerExit, StartedContainer } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
-import { waitUntilReady, type Probe } from './probe.js';
+import { settleAll } from '../kernel/settle-all.js';
+import type { ProcessContainer } from './instance.js';
 import type { RunLogs } from './logs.js';
+import { waitUntilReady, type Probe } from './probe.js';
+import { describeExit, describeUnready } from './reasons.js';
+import { clearAway } from './stop.js';
 
 /** What a release needs of its surroundings to run. */
 export interface Placement {
@@ -20,95 +23,108 @@ export interface StartDeps {
   readonly engine: Pick<ContainerEngine, 'image' | 'ensureNetwork' | 'start' | 'remove' | 'waitForExit' | 'listeningPorts'>;
   readonly probe: Probe;
   readonly clock: Clock;
-  readonly logs: RunLogs;
+  readonly logs: Pick<RunLogs, 'keep' | 'last'>;
 }
 
 interface Starting extends StartDeps {
   readonly signal: AbortSignal;
-  /** Hears of the container before anybody dials it. */
+  /** Hears of each container before anybody dials it. */
   readonly onStarted: (started: StartedContainer) => void;
 }
+
+/** What runs for a release: the container that is dialled, and those beside it. */
+export interface StartedSet extends StartedContainer { readonly beside: readonly ProcessContainer[] }
 
 const DEFAULT_PORT = 3000;
 
 /**
- * Starts a release's container and waits until it is ready.
+ * Starts a release's containers, `web` first and the others with it, and waits until `web` is ready.
  *
- * @throws AppError `start_failed`, `crashed`, `start_timeout` with the application's last lines, after removing the container
+ * @throws AppError `start_failed`, `crashed`, `start_timeout` with the application's last lines, after removing all of them
  */
-export async function startRelease(release: Release, placement: Placement, deps: Starting): Promise<StartedContainer> {
+export async function startRelease(release: Release, placement: Placement, deps: Starting): Promise<StartedSet> {
   const { engine, signal } = deps;
   const port = await portOf(release, engine);
   await engine.ensureNetwork(release.project);
   signal.throwIfAborted();
-  const { project, number, commit, build, environment, image, config } = release;
-  const started = await engine.start({
-    project, release: number, commit, build, environment, image, port, memoryBytes: config.memoryBytes, cpus: config.cpus,
-    pids: config.pids, profile: config.profile, stopTimeoutMs: config.stopTimeoutMs,
-    env: { ...config.env, ...placement.env, PORT: String(port) },
-  });
-  deps.onStarted(started);
+  const started: ProcessContainer[] = [];
+  const launch = async (name: string | null, command: readonly string[] | null): Promise<StartedContainer> => {
+    const container = await engine.start({ ...specOf(release, { port, placement }), process: name, command }).catch((error: unknown) => { throw inNameOf(name, error); });
+    started.push({ process: name, container: container.id });
+    deps.onStarted(container);
+    return container;
+  };
   try {
-    await awaitReady(release, { started, host: placement.host, deps });
-    return started;
+    const web = await launch(null, null);
+    signal.throwIfAborted();
+    // None may be left that nobody knows of.
+    await settleAll(Object.entries(release.config.processes ?? {}).map(([name, command]) => launch(name, command)));
+    await awaitReady(release, { web, started, placement, deps });
+    return { ...web, beside: started.filter((each) => each.process !== null) };
   } catch (error) {
-    await deps.logs.keep(release, started.id);
-    await engine.remove(started.id);
+    await clearAway({ release, members: started }, deps);
     throw error;
   }
 }
 
-async function portOf({ config, image }: Release, engine: Pick<ContainerEngine, 'image'>): Promise<number> {
+/** What each container of a release gets, whichever of its processes or commands runs in it. */
+export function specOf({ project, number, commit, build, environment, image, config }: Release, { port, placement }: { port: number; placement: Pick<Placement, 'env'> }) {
+  return {
+    project, release: number, commit, build, environment, image, port, memoryBytes: config.memoryBytes, cpus: config.cpus,
+    pids: config.pids, profile: config.profile, stopTimeoutMs: config.stopTimeoutMs,
+    env: { ...config.env, ...placement.env, PORT: String(port) },
+  };
+}
+
+const inNameOf = (name: string | null, error: unknown): unknown =>
+  (name !== null && error instanceof AppError ? new AppError(error.code, `Its process ${name}: ${error.message}`, { cause: error, details: error.details }) : error);
+
+/** The configured port, else the image's only one, else 3000. */
+export async function portOf({ config, image }: Release, engine: Pick<ContainerEngine, 'image'>): Promise<number> {
   if (config.port !== null) return config.port;
   const exposed = (await engine.image(image))?.exposedPorts ?? [];
   return exposed.length === 1 ? exposed[0] ?? DEFAULT_PORT : DEFAULT_PORT;
 }
 
-interface Awaiting { readonly started: StartedContainer; readonly host: string; readonly deps: StartDeps & { signal: AbortSignal } }
+interface Awaiting {
+  readonly web: StartedContainer;
+  readonly started: readonly ProcessContainer[];
+  readonly placement: Placement;
+  readonly deps: StartDeps & { readonly signal: AbortSignal };
+}
 
-async function awaitReady(release: Release, { started, host, deps }: Awaiting): Promise<void> {
+/** One that ended while `web` was waited for; without `exit` it was removed. */
+interface EndedProcess extends ProcessContainer { readonly exit: ContainerExit | undefined }
+
+async function awaitReady(release: Release, { web, started, placement, deps }: Awaiting): Promise<void> {
   const { engine, clock, probe, signal, logs } = deps;
+  const { readyTimeoutMs, health } = release.config;
   const over = new AbortController();
   const startedAt = clock.monotonic();
-  let exit: ContainerExit | undefined;
-  const watching = engine.waitForExit(started.id, over.signal).then((ended) => { exit = ended; over.abort(); });
-  watching.catch(() => undefined);
+  const ended: EndedProcess[] = [];
+  const watch = async (each: ProcessContainer) => {
+    const exit = await engine.waitForExit(each.container, over.signal);
+    if (!over.signal.aborted) ended.push({ ...each, exit });
+    over.abort();
+  };
+  for (const each of started) watch(each).catch(() => undefined);
   try {
-    const ready = await waitUntilReady({ target: started.target, host }, {
-      probe, clock, readyTimeoutMs: release.config.readyTimeoutMs, signal: AbortSignal.any([signal, over.signal]),
+    const { ready, seen } = await waitUntilReady({ target: web.target, host: placement.host }, {
+      probe, clock, readyTimeoutMs, health, isSwap: placement.isSwap === true, signal: AbortSignal.any([signal, over.signal]),
     });
     signal.throwIfAborted();
     if (ready) return;
-    const details = { lastLines: await logs.last(started.id) };
-    if (exit) throw new AppError('crashed', describeExit(exit, release, clock.monotonic() - startedAt), { details });
-    if (over.signal.aborted) throw new AppError('crashed', 'Its container was removed while it started.', { details });
-    throw new AppError('start_timeout', describeSilence(started.target, release, await engine.listeningPorts(started.id)), { details });
+    const [first] = ended;
+    if (first) throw await crashOf(release, first, { afterMs: clock.monotonic() - startedAt, logs });
+    const details = { lastLines: await logs.last(web.id) };
+    throw new AppError('start_timeout', describeUnready(release, web.target, { seen, ports: await engine.listeningPorts(web.id) }), { details });
   } finally {
     over.abort();
   }
 }
 
-/** Says why a container ended: memory, the engine's own words, or its exit code. */
-export function describeExit(exit: ContainerExit, { config }: Pick<Release, 'config'>, afterMs?: number): string {
-  const after = afterMs === undefined ? '' : ` after ${(afterMs / 1000).toFixed(1)} s`;
-  if (exit.outOfMemory) return `It ran out of memory${after}: the limit is ${Math.round(config.memoryBytes / 1024 ** 2)} MiB.`;
-  const meaning = SIGNALS[exit.code];
-  const own = exit.message === null ? '' : ` ${exit.message}`;
-  return `It exited with code ${exit.code}${meaning ? ` (${meaning})` : ''}${after}.${own}`;
-}
-
-const SIGNALS: Readonly<Record<number, string>> = {
-  126: 'its command is not executable', 127: 'its command was not found', 134: 'aborted', 137: 'killed', 139: 'segmentation fault', 143: 'ended by SIGTERM',
-};
-
-function describeSilence({ port }: Target, { config }: Release, ports: readonly ListeningPort[] | undefined): string {
-  const within = `within ${config.readyTimeoutMs / 1000} s`;
-  const own = ports?.filter((listening) => listening.port === port) ?? [];
-  if (own.length > 0 && own.every(({ loopbackOnly }) => loopbackOnly)) {
-    return `It listens on 127.0.0.1:${port} only: let it listen on 0.0.0.0, or nobody outside its container can reach it.`;
-  }
-  if (own.length > 0) return `It listens on port ${port} but did not answer GET / ${within}.`;
-  const others = [...new Set(ports?.map((listening) => listening.port))];
-  const seen = others.length > 0 ? ` It listens on ${others.join(', ')} instead: configure that port, or let it read PORT.` : '';
-  return `Nothing listened on port ${port} ${within}.${seen}`;
+async function crashOf(release: Release, ended: EndedProcess, { afterMs, logs }: { afterMs: number; logs: Pick<RunLogs, 'last'> }): Promise<AppError> {
+  const { exit } = ended;
+  const removed = `Its container${ended.process === null ? '' : ` of the process ${ended.process}`} was removed while it started.`;
+  return new AppError('crashed', exit ? describeExit(exit, release, { of: ended.process, afterMs }) : removed, { details: { lastLines: await logs.last(ended.container) } });
 }

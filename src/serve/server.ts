@@ -137,7 +137,7 @@ export function createServer(deps: ServerDeps): Server {
     const path = (req.url ?? '').split('?')[0] ?? '';
     if (deps.isPreviewPeer(callers.addressOf(req))) refuse(req, res, new AppError('from_preview_network', 'This address belongs to a preview.'));
     else if (!CONTROL_METHODS.has(req.method ?? '')) refuse(req, res, new AppError('method_not_allowed', `${req.method ?? ''} is not allowed here.`));
-    else if (kind === 'control' || /^\/(?:healthz|readyz|api(?:\/.*)?)$/.test(path)) enter(req, res);
+    else if (kind === 'control' || /^\/(?:healthz|readyz|api(?:\/.*)?|repo\/update|apps\/[^/]+\/(?:health|restart|stop))$/.test(path)) enter(req, res);
     else if (path === '/') answers.redirect(res, urls.at(urls.serverHost));
     else refuse(req, res, new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`));
   };

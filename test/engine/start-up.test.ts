@@ -65,7 +65,7 @@ describe('slipway serve', () => {
     const without = await runToEnd(['serve', '--port', '0']);
     expect([without.code, without.stderr]).toEqual([1, expect.stringContaining('slipway serve <path-or-url>')]);
     const unknown = await runToEnd(['serve', repository.path, '--colour', 'blue']);
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("unknown option '--colour'")]);
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("unknown option '--colour'")]);
   });
 
   it('says that its port is taken, and ends', async () => {

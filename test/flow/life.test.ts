@@ -127,7 +127,7 @@ describe('a restart of the server', () => {
     if (!running) throw new Error('nothing runs');
     const { project, image, commit, build } = running;
     await app.engine.start({
-      project, image, commit, build, environment: null, release: 9 as typeof running.release, env: {}, port: 3000, memoryBytes: 1, cpus: 1, pids: 1, profile: 'compat', stopTimeoutMs: 1,
+      project, image, commit, build, environment: null, process: null, command: null, release: 9 as typeof running.release, env: {}, port: 3000, memoryBytes: 1, cpus: 1, pids: 1, profile: 'compat', stopTimeoutMs: 1,
     });
     await app.start();
     expect((await app.engine.list()).map(({ release }) => release)).toEqual([1]);

@@ -141,7 +141,7 @@ describe('K20: an application whose container somebody else ends', () => {
     if (!found?.target) throw new Error('it does not run');
     // The engine's list is older than its word that the container ended.
     await house.instances.lost(container, true);
-    house.instances.adopt(release, { ...found, target: found.target });
+    house.instances.adopt(release, { web: { ...found, target: found.target }, beside: [], host: PLACEMENT.host });
     await until(() => house.instances.state(release) === undefined, 'it is given up');
     expect(changes.slice(-4)).toEqual(['running', 'lost', 'gone', 'cleared']);
   });

@@ -21,7 +21,7 @@ describe('an instance', () => {
     const release = house.release({ port: 8080, memoryBytes: 1024 ** 2, cpus: 0.5, pids: 7, profile: 'strict', stopTimeoutMs: 3_000 });
     await house.instances.ensure(release, PLACEMENT);
     expect(specs).toEqual([{
-      project: PROJECT, release: 1, commit: release.commit, build: null, environment: null, image: house.image, port: 8080,
+      project: PROJECT, release: 1, commit: release.commit, build: null, environment: null, process: null, command: null, image: house.image, port: 8080,
       memoryBytes: 1024 ** 2, cpus: 0.5, pids: 7, profile: 'strict', stopTimeoutMs: 3_000,
       env: { FEATURE: 'on', SLIPWAY_URL: 'http://branch-main.localhost:3000', PORT: '8080' },
     }]);
@@ -114,8 +114,8 @@ describe('instances over a restart', () => {
     const next = house.another();
     const found = await house.engine.inspect(container);
     if (!found?.target) throw new Error('it does not run');
-    const adopted = next.adopt(release, { ...found, target: found.target });
-    expect(adopted).toEqual({ release, container, target: found.target, since: found.startedAt });
+    const adopted = next.adopt(release, { web: { ...found, target: found.target }, beside: [], host: PLACEMENT.host });
+    expect(adopted).toEqual({ release, container, beside: [], target: found.target, host: PLACEMENT.host, since: found.startedAt });
     expect(await next.ensure(release, PLACEMENT)).toBe(adopted);
     expect(house.engine.calls.start).toBe(1);
     house.engine.exit(container, 1);

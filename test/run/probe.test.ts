@@ -1,19 +1,21 @@
 import { createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { probeHttp, waitUntilReady, type Probe, type ProbeResult } from '../../src/run/probe.js';
+import { probeTarget, waitUntilReady, type Probe, type ProbeResult, type Readiness } from '../../src/run/probe.js';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.js';
 
 const OF = { target: { address: '127.0.0.1', port: 1 }, host: 'branch-main.localhost:3000' };
 const silence: ProbeResult = { kind: 'silence' };
 const answer = (status: number): ProbeResult => ({ kind: 'answer', status });
 
+type Waiting = Partial<Pick<Readiness, 'readyTimeoutMs' | 'signal' | 'isSwap' | 'health'>>;
+
 /** Waits with a probe that answers by the time passed, and notes when it was asked and when it was ready. */
-function waiting(clock: FakeClock, script: (atMs: number, signal: AbortSignal) => Promise<ProbeResult> | ProbeResult, { readyTimeoutMs = 60_000, signal = new AbortController().signal } = {}) {
+function waiting(clock: FakeClock, script: (atMs: number, signal: AbortSignal) => Promise<ProbeResult> | ProbeResult, { readyTimeoutMs = 60_000, signal = new AbortController().signal, isSwap = false, health }: Waiting = {}) {
   const startedAt = clock.monotonic();
   const asked: number[] = [];
-  const state: { ready: boolean | undefined; at: number } = { ready: undefined, at: 0 };
+  const state: { ready: boolean | undefined; at: number; seen?: ProbeResult } = { ready: undefined, at: 0 };
   const probe: Probe = async (_of, probing) => { asked.push(clock.monotonic() - startedAt); return script(clock.monotonic() - startedAt, probing); };
-  const ended = waitUntilReady(OF, { probe, clock, readyTimeoutMs, signal }).then((ready) => { state.ready = ready; state.at = clock.monotonic() - startedAt; });
+  const ended = waitUntilReady(OF, { probe, clock, readyTimeoutMs, isSwap, health, signal }).then((waited) => { Object.assign(state, waited, { at: clock.monotonic() - startedAt }); });
   return { asked, state, ended };
 }
 
@@ -22,7 +24,7 @@ describe('waiting until an application is ready', () => {
     const clock = createFakeClock();
     const { asked, state, ended } = waiting(clock, () => answer(status));
     await ended;
-    expect([asked, state]).toEqual([[0], { ready: true, at: 0 }]);
+    expect([asked, state]).toEqual([[0], { ready: true, at: 0, seen: answer(status) }]);
   });
 
   it('ends with the first answer after silence', async () => {
@@ -91,7 +93,7 @@ describe('waiting until an application is ready', () => {
     await ended;
     const before = asked.length;
     await clock.advance(5_000);
-    expect([state, asked.length, clock.sleepers]).toEqual([{ ready: false, at: 500 }, before, 0]);
+    expect([state, asked.length, clock.sleepers]).toEqual([{ ready: false, at: 500, seen: silence }, before, 0]);
   });
 
   it('K15: lets a slow first answer come while newer probes hang, and is ready with it', async () => {
@@ -104,7 +106,7 @@ describe('waiting until an application is ready', () => {
     await clock.advance(6_900);
     expect([asked.length, state.ready]).toEqual([2, undefined]);
     await clock.advance(100);
-    expect(state).toEqual({ ready: true, at: 7_000 });
+    expect(state).toMatchObject({ ready: true, at: 7_000 });
     expect(clock.sleepers).toBe(0);
   });
 
@@ -129,7 +131,7 @@ async function probeRaw(onConnection: (socket: Socket, request: string) => void,
   await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
   const target = { address: '127.0.0.1', port: (server.address() as AddressInfo).port };
   try {
-    return { result: await probeHttp({ target, host: OF.host }, signal), requests };
+    return { result: await probeTarget({ target, host: OF.host }, signal), requests };
   } finally {
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => { server.close(() => { resolve(); }); });
@@ -169,7 +171,7 @@ describe('a probe', () => {
     await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
     const { port } = server.address() as AddressInfo;
     await new Promise<void>((resolve) => { server.close(() => { resolve(); }); });
-    expect(await probeHttp({ target: { address: '127.0.0.1', port }, host: OF.host }, new AbortController().signal)).toEqual(silence);
+    expect(await probeTarget({ target: { address: '127.0.0.1', port }, host: OF.host }, new AbortController().signal)).toEqual(silence);
   });
 
   it('K14: waits for one who accepts and never answers until it is ended', async () => {

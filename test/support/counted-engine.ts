@@ -33,12 +33,19 @@ export function countCalls(verbs: ContainerEngine, check: () => void): CountedEn
     ensureNetwork: counting('ensureNetwork', (project: ProjectName) => verbs.ensureNetwork(project)),
     removeOtherNetworks: counting('removeOtherNetworks', (projects: readonly ProjectName[]) => verbs.removeOtherNetworks(projects)),
     start: counting('start', (...given: Parameters<ContainerEngine['start']>) => verbs.start(...given)),
+    runOnce: counting('runOnce', (...given: Parameters<ContainerEngine['runOnce']>) => verbs.runOnce(...given)),
+    removeLeftOnce: counting('removeLeftOnce', () => verbs.removeLeftOnce()),
     inspect: counting('inspect', (...given: Parameters<ContainerEngine['inspect']>) => verbs.inspect(...given)),
     list: counting('list', () => verbs.list()),
     waitForExit: counting('waitForExit', (...given: Parameters<ContainerEngine['waitForExit']>) => verbs.waitForExit(...given)),
     listeningPorts: counting('listeningPorts', (...given: Parameters<ContainerEngine['listeningPorts']>) => verbs.listeningPorts(...given)),
     stop: counting('stop', (...given: Parameters<ContainerEngine['stop']>) => verbs.stop(...given)),
     remove: counting('remove', (...given: Parameters<ContainerEngine['remove']>) => verbs.remove(...given)),
+    files: async function* (...given) {
+      calls.files++;
+      check();
+      yield* verbs.files(...given);
+    },
     output: async function* (...given) {
       calls.output++;
       check();

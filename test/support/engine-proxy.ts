@@ -32,7 +32,7 @@ export async function startEngineProxy(isThere = true): Promise<EngineProxy> {
   const cut = () => { for (const socket of sockets) socket.destroy(); };
   const come = async () => {
     server = createServer({ allowHalfOpen: true }, (client) => {
-      const engine = openEngine();
+      const engine = openEngine(true);
       for (const socket of [client, engine]) keep(socket);
       client.pipe(engine).pipe(client);
       client.once('close', () => { engine.destroy(); });
@@ -61,9 +61,8 @@ export async function startEngineProxy(isThere = true): Promise<EngineProxy> {
 }
 
 /** Where the tests' own client finds it too. */
-function openEngine(): Socket {
+export function openEngine(allowHalfOpen: boolean): Socket {
   const given = process.env.DOCKER_HOST ?? '';
   const tcp = /^tcp:\/\/([^:/]+):(\d+)/.exec(given);
-  const options = { allowHalfOpen: true };
-  return tcp ? connect({ host: tcp[1], port: Number(tcp[2]), ...options }) : connect({ path: given.replace(/^unix:\/\//, '') || '/var/run/docker.sock', ...options });
+  return tcp ? connect({ host: tcp[1], port: Number(tcp[2]), allowHalfOpen }) : connect({ path: given.replace(/^unix:\/\//, '') || '/var/run/docker.sock', allowHalfOpen });
 }

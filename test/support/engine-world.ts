@@ -35,6 +35,10 @@ export interface Maintainer {
   removeImage(id: ImageId): Promise<void>;
   /** `docker network rm` */
   removeNetwork(project: ProjectName): Promise<void>;
+  /** How many containers there are that serve no release. */
+  onces(): Promise<number>;
+  /** Leaves the container of a one-off behind, as a server does that is killed. */
+  leaveOnce(image: ImageId): Promise<void>;
 }
 
 export type EngineWorld = readonly [name: string, enter: () => Promise<EngineHome>];
@@ -57,6 +61,8 @@ async function enterFake(): Promise<EngineHome> {
       kill: (id) => engine.stop(id, 0), remove: engine.remove, removeImage: engine.removeImage,
       disconnect: async (id) => { engine.readdress(id, { address: '10.213.255.1', port: 1 }); },
       removeNetwork: async (project) => { engine.removeNetwork(project); },
+      onces: async () => engine.onces,
+      leaveOnce: async (image) => { engine.leaveOnce(image); },
     },
     [Symbol.asyncDispose]: async () => { await engine[Symbol.asyncDispose](); await stranger[Symbol.asyncDispose](); },
   };
@@ -83,6 +89,11 @@ function maintainerOf(instance: InstanceId): Maintainer {
     remove: async (id) => { await docker.getContainer(id).remove({ force: true, v: true }); },
     removeImage: async (id) => { await docker.getImage(id).remove({ force: true }); },
     removeNetwork: async (project) => { await docker.getNetwork(networkName(instance, project)).remove(); },
+    onces: async () => (await docker.listContainers({ all: true, filters: { label: [`slipway.instance=${instance}`, 'slipway.once=1'] } })).length,
+    leaveOnce: async (image) => {
+      const left = await docker.createContainer({ name: `slipway-${instance}-left-1-once-0123456789ab`, Image: image, Labels: { 'slipway.instance': instance, 'slipway.once': '1' } });
+      await left.start();
+    },
     disconnect: async (id) => {
       const [name = ''] = Object.keys((await docker.getContainer(id).inspect()).NetworkSettings.Networks);
       await docker.getNetwork(name).disconnect({ Container: id, Force: true });
@@ -111,6 +122,7 @@ if (mode === 'serve') process.on('SIGTERM', () => process.exit(143));
 if (mode === 'serve' || mode === 'deaf') listen('0.0.0.0');
 if (mode === 'local') listen('127.0.0.1');
 if (mode === 'crash') { console.log('one'); console.log('two'); console.log('three'); process.exitCode = 3; }
+if (mode === 'once') { console.log('hello ' + process.env.GREETING); console.error('careful'); process.stdout.write('no end'); process.exitCode = 3; }
 if (mode === 'hungry') { const kept = []; for (;;) kept.push(Buffer.alloc(8 * 1024 * 1024, 1)); }
 `;
 
@@ -148,7 +160,7 @@ export const buildApp = (home: EngineHome, mode: string): Promise<ImageId> =>
 
 export function specFor({ project }: Pick<EngineHome, 'project'>, image: ImageId, change: Partial<ContainerSpec> = {}): ContainerSpec {
   return {
-    project, image, release: 1 as ReleaseNumber, commit: 'c'.repeat(40) as CommitHash, build: `b_${ulid()}` as BuildId, environment: null,
+    project, image, release: 1 as ReleaseNumber, commit: 'c'.repeat(40) as CommitHash, build: `b_${ulid()}` as BuildId, environment: null, process: null, command: null,
     env: { PORT: '3000' }, port: 3000, memoryBytes: 128 * 1024 * 1024, cpus: 1, pids: 64, profile: 'compat', stopTimeoutMs: 1_000, ...change,
   };
 }

@@ -111,7 +111,7 @@ export function createFakeContainers({ instance, clock, program, hasImage, emit 
     if (!hasImage(spec.image)) throw new AppError('start_failed', `The engine could not start the container: no such image: ${spec.image}`);
     const plan = program(spec) ?? {};
     for (const { id, spec: other } of entries.values()) {
-      if (other.project === spec.project && other.release === spec.release) await removeEntry(id);
+      if (other.project === spec.project && other.release === spec.release && other.process === spec.process) await removeEntry(id);
     }
     if (plan.refused !== undefined) throw new AppError('start_failed', `The engine could not start the container: ${plan.refused}`);
     const server = plan.serve && !plan.exits ? await listen(plan.serve) : undefined;
@@ -183,8 +183,8 @@ export function createFakeContainers({ instance, clock, program, hasImage, emit 
 }
 
 function describe({ id, spec, target, exit, startedAt }: Entry): EngineContainer {
-  const { project, release, commit, build, environment, image } = spec;
-  return { id, project, release, commit, build, environment, image, running: exit === null, target: exit ? null : target, exit, startedAt };
+  const { project, release, commit, build, environment, process, image } = spec;
+  return { id, project, release, commit, build, environment, process, image, running: exit === null, target: exit ? null : target, exit, startedAt };
 }
 
 async function listen(listener: RequestListener): Promise<Server> {

@@ -11,7 +11,7 @@ const FOR_EVER = new Promise<never>(() => undefined);
 
 /**
  * Reads the context's Dockerfile as far as the contract's fixtures go: FROM, ARG, `RUN echo …`, `RUN … exit N`,
- * `RUN sleep infinity`, EXPOSE, and in CMD the mode of `app.cjs`.
+ * `RUN sleep infinity`, EXPOSE, and in CMD the mode of `app.cjs`, and COPY of one file.
  */
 export async function readFakeDockerfile({ context, dockerfile, args }: BuildRequest): Promise<FakeBuild> {
   const files = await readTar(context);
@@ -19,23 +19,28 @@ export async function readFakeDockerfile({ context, dockerfile, args }: BuildReq
   if (text === undefined) return { lines: [], fail: `failed to read dockerfile: open ${dockerfile}: no such file or directory` };
   const lines: string[] = [];
   const exposedPorts: number[] = [];
+  const copied: Record<string, string> = {};
   let program: FakeProgram = { refused: 'No command specified' };
   for (const [, word = '', rest = ''] of text.matchAll(/^([A-Z]+) (.*)$/gm)) {
     lines.push(`${word} ${rest}`);
     if (word === 'FROM' && !PRESENT.test(rest)) return { lines, fail: `The base image “${rest}” could not be had: no such host.` };
     if (word === 'EXPOSE') exposedPorts.push(...rest.split(' ').map(Number));
     if (word === 'CMD') program = programOf((JSON.parse(rest) as string[]).at(-1) ?? '');
+    if (word === 'COPY') {
+      const [from = '', to = ''] = rest.split(' ');
+      copied[to.replace(/^\//, '')] = files.get(from) ?? '';
+    }
     if (word !== 'RUN') continue;
     for (const [, words = ''] of rest.matchAll(/echo ([^;&]*)/g)) lines.push(words.trim().replace(/\$(\w+)/g, (_whole, name: string) => args[name] ?? ''));
     if (rest.includes('sleep infinity')) return { lines, until: FOR_EVER };
     const code = /exit (\d+)/.exec(rest)?.[1];
     if (code !== undefined) return { lines, fail: `executor failed running [${rest}]: exit code: ${code}` };
   }
-  return { lines, exposedPorts, program };
+  return { lines, exposedPorts, program, files: copied };
 }
 
 /** What `app.cjs` of the contract's fixtures does in each mode. */
-function programOf(mode: string): FakeProgram {
+export function programOf(mode: string): FakeProgram {
   const serve: FakeProgram = { serve: (request, response) => { response.end(`hello from ${request.url ?? ''}`); }, lines: ['listening'] };
   switch (mode) {
     case 'serve': return serve;

@@ -9,8 +9,9 @@ import type { Clock } from '../../src/kernel/clock.js';
 import { createFakeContainers } from './fake-containers.js';
 import type { FakeContainers, FakeProgram } from './fake-containers.js';
 import { countCalls } from './counted-engine.js';
-import { readFakeDockerfile } from './fake-dockerfile.js';
+import { programOf, readFakeDockerfile } from './fake-dockerfile.js';
 import { createFakeEvents } from './fake-events.js';
+import { appOnce, createFakeOnces, type FakeOnces, type FakeOnceScript } from './fake-once.js';
 import { createFakePull, type FakeRegistry } from './fake-registry.js';
 
 /** What one build of the fake does. */
@@ -21,9 +22,13 @@ export interface FakeBuild {
   readonly until?: Promise<unknown>;
   /** The message it fails with. */
   readonly fail?: string;
+  /** Why it fails; default: `build_failed`. */
+  readonly code?: 'registry_refused';
   readonly exposedPorts?: readonly number[];
   /** What containers of the image do, unless `program` says otherwise. */
   readonly program?: FakeProgram;
+  /** What is in the image, path → content. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface FakeEngineOptions {
@@ -34,6 +39,8 @@ export interface FakeEngineOptions {
   readonly builds?: (request: BuildRequest) => FakeBuild;
   /** Decides about each container; the default is what its build said, or else to run until it is stopped. */
   readonly program?: FakeContainers['program'];
+  /** Decides about each command that is run once; the default is to end well. */
+  readonly once?: FakeOnceScript;
   /** Reads the Dockerfile in the context as a very small Docker would, instead of `builds`. */
   readonly dockerfiles?: boolean;
   /** What can be pulled; nothing by default. */
@@ -58,6 +65,10 @@ export interface FakeEngine extends ContainerEngine {
   readonly print: FakeContainers['print'];
   /** Gives a running container another address. */
   readonly readdress: FakeContainers['readdress'];
+  /** How many containers there are that serve no release. */
+  readonly onces: number;
+  /** Leaves the container of a one-off behind, as a server does that is killed. */
+  readonly leaveOnce: FakeOnces['leave'];
   /** Breaks the stream of events: what happens is told to nobody until it is mended. */
   cutEvents(): void;
   mendEvents(): void;
@@ -75,10 +86,10 @@ export interface FakeEngine extends ContainerEngine {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-interface StoredImage extends EngineImage { readonly program: FakeProgram }
+interface StoredImage extends EngineImage { readonly program: FakeProgram; readonly files?: Readonly<Record<string, string>> }
 
 /** A container engine in memory that holds the same contract as the real one; deterministic, without timers of its own. */
-export function createFakeEngine({ instance, clock, builds: script = () => ({}), program, dockerfiles = false, registry = () => undefined }: FakeEngineOptions): FakeEngine {
+export function createFakeEngine({ instance, clock, builds: script = () => ({}), program, once, dockerfiles = false, registry = () => undefined }: FakeEngineOptions): FakeEngine {
   const images = new Map<ImageId, StoredImage>();
   const requests: BuildRequest[] = [];
   const pulls: PullRequest[] = [];
@@ -88,9 +99,14 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
   const networks = new Set<ProjectName>();
   const containers = createFakeContainers({
     instance, clock,
-    program: (spec) => program?.(spec) ?? images.get(spec.image)?.program,
+    program: (spec) => program?.(spec) ?? (dockerfiles && spec.command ? programOf(spec.command.at(-1) ?? '') : images.get(spec.image)?.program),
     hasImage: (id) => images.has(id),
     emit: events.emit,
+  });
+
+  const onces = createFakeOnces({
+    script: once ?? (dockerfiles ? appOnce : () => ({})),
+    filesOf: (id) => { const image = images.get(id); return image && (image.files ?? {}); },
   });
 
   const store = (image: StoredImage) => { images.set(image.id, image); return image.id; };
@@ -111,10 +127,10 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
       const plan = await abortable(signal, dockerfiles ? readFakeDockerfile(request) : drain(request).then(() => script(request)));
       for (const line of plan.lines ?? [`building ${request.project}`]) request.onLine(line);
       if (plan.until) await abortable(signal, plan.until);
-      if (plan.fail !== undefined) throw new AppError('build_failed', plan.fail, { details: { lastLines: plan.lines ?? [] } });
+      if (plan.fail !== undefined) throw new AppError(plan.code ?? 'build_failed', plan.fail, { details: { lastLines: plan.lines ?? [] } });
       const id = store({
         id: idOf(request.build), project: request.project, key: request.key, build: request.build, tags: [], bytes: 1024,
-        createdAt: clock.now(), exposedPorts: plan.exposedPorts ?? [], labels: {}, inRegistry: false, program: plan.program ?? {},
+        createdAt: clock.now(), exposedPorts: plan.exposedPorts ?? [], labels: {}, inRegistry: false, program: plan.program ?? {}, files: plan.files ?? {},
       });
       for (const name of request.tags) tag(id, name);
       return id;
@@ -127,13 +143,13 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
   const find = (id: ImageId): EngineImage | undefined => {
     const stored = images.get(id);
     if (!stored) return undefined;
-    const { program: _, ...image } = stored;
+    const { program: _program, files: _files, ...image } = stored;
     return image;
   };
 
   const pull = createFakePull({ registry, now: clock.now, images: () => images.values(), store, tag, abortable });
   const removeImage = (id: ImageId) => {
-    const users = containers.usersOf(id);
+    const users = containers.usersOf(id) + onces.usersOf(id);
     if (users > 0) throw new AppError('too_busy', `The image is used by ${users} container(s) and stays. Stop them first.`);
     if (images.delete(id)) events.emit({ kind: 'image-removed', image: id });
   };
@@ -159,6 +175,7 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
     removeImage: async (id) => { removeImage(id); },
     ensureNetwork: async (project) => { networks.add(project); return networkName(instance, project); },
     ...containers.verbs,
+    ...onces.verbs,
     start: async (spec) => { networks.add(spec.project); return containers.verbs.start(spec); },
     watch: events.watch,
   };
@@ -174,6 +191,8 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
     get mostBuilds() { return running.most; },
     down: () => { isDown = true; events.cut(); containers.disconnect(); },
     up: () => { isDown = false; events.mend(); },
+    get onces() { return onces.count; },
+    leaveOnce: onces.leave,
     cutEvents: events.cut,
     mendEvents: events.mend,
     removeNetwork,

@@ -18,7 +18,7 @@ export interface FakePull {
   /** The pull ends only once this settles; an abort ends it at once. */
   readonly until?: Promise<unknown>;
   /** How it fails. */
-  readonly fail?: { readonly code: 'registry_unreachable' | 'pull_failed'; readonly message: string };
+  readonly fail?: { readonly code: 'registry_unreachable' | 'registry_refused' | 'pull_failed'; readonly message: string };
 }
 
 /** Answers for a reference; undefined when there is no such image. */

@@ -13,7 +13,10 @@ const PROGRAM = 'docker-registry';
 const HOW = 'apt-get install -y --no-install-recommends docker-registry';
 const START_WITHIN_MS = 30_000;
 
-/** A registry of this machine's own, without sign-in: Docker speaks plain HTTP to 127.0.0.0/8. */
+/** Who may push and pull. */
+export interface Account { readonly username: string; readonly password: string }
+
+/** A registry of this machine's own: Docker speaks plain HTTP to 127.0.0.0/8. */
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:<port>` */
   readonly host: string;
@@ -27,6 +30,8 @@ export interface PushedImage {
   readonly content?: string;
   /** Bytes that cannot be compressed, for a pull that takes a moment. */
   readonly ballast?: Buffer;
+  /** Who pushes it; nobody by default. */
+  readonly account?: Account;
 }
 
 /** Debian's own registry, fetched when it is missing. @throws Error with how to get it */
@@ -38,11 +43,14 @@ async function ensureProgram(): Promise<void> {
   if (!await isThere()) throw new Error(`The registry for these tests is missing and could not be installed. Install it: ${HOW}`);
 }
 
-export async function startRegistry(): Promise<TestRegistry> {
+/** @param account the only one that may use it; everybody may by default */
+export async function startRegistry(account?: Account): Promise<TestRegistry> {
   await ensureProgram();
   const folder = await mkdtemp(join(tmpdir(), 'slipway-registry-'));
   const config = join(folder, 'config.yml');
-  await writeFile(config, `version: 0.1\nlog: { level: info, accesslog: { disabled: true } }\nstorage: { filesystem: { rootdirectory: ${join(folder, 'images')} } }\nhttp: { addr: "127.0.0.1:0" }\n`);
+  if (account) await writeFile(join(folder, 'htpasswd'), `${account.username}:${await bcrypt(account.password)}\n`);
+  const auth = account ? `auth: { htpasswd: { realm: test, path: ${join(folder, 'htpasswd')} } }\n` : '';
+  await writeFile(config, `version: 0.1\nlog: { level: info, accesslog: { disabled: true } }\nstorage: { filesystem: { rootdirectory: ${join(folder, 'images')} } }\n${auth}http: { addr: "127.0.0.1:0" }\n`);
   const child = spawn(PROGRAM, ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit');
   const stop = async () => {
@@ -56,6 +64,13 @@ export async function startRegistry(): Promise<TestRegistry> {
     await stop();
     throw error;
   }
+}
+
+/** What the registry reads in its file of passwords; Perl, which every Debian has, knows it from the system's library. */
+async function bcrypt(password: string): Promise<string> {
+  const { stdout } = await run('perl', ['-e', 'print crypt($ARGV[0], q($2b$05$abcdefghijklmnopqrstuu))', password]);
+  if (!stdout.startsWith('$2b$')) throw new Error('the system’s library knows no bcrypt');
+  return stdout;
 }
 
 /** It says where it listens, since it was given port 0. */
@@ -73,7 +88,7 @@ function listening(child: ChildProcess): Promise<string> {
 }
 
 /** Makes an image, pushes it under the reference and leaves nothing of it in the engine. @returns its digest in the registry */
-export async function pushImage(docker: Docker, reference: string, { labels = {}, exposedPorts = [], content = reference, ballast }: PushedImage = {}): Promise<string> {
+export async function pushImage(docker: Docker, reference: string, { labels = {}, exposedPorts = [], content = reference, ballast, account }: PushedImage = {}): Promise<string> {
   const tar = pack();
   tar.entry({ name: 'content' }, content);
   if (ballast) tar.entry({ name: 'ballast', size: ballast.length }, ballast);
@@ -83,14 +98,14 @@ export async function pushImage(docker: Docker, reference: string, { labels = {}
     'CMD ["/content"]', ...Object.entries(labels).map(([name, value]) => `LABEL ${JSON.stringify(name)}=${JSON.stringify(value)}`), ...exposedPorts.map((port) => `EXPOSE ${port}`),
   ].join('\n');
   await readAll(await docker.importImage(Readable.from(tar), { repo, tag, changes }));
-  return pushTagged(docker, reference);
+  return pushTagged(docker, reference, account);
 }
 
 /** Pushes what the engine has under the reference, and takes the name away. @returns its digest in the registry */
-export async function pushTagged(docker: Docker, reference: string): Promise<string> {
+export async function pushTagged(docker: Docker, reference: string, account: Account = { username: '', password: '' }): Promise<string> {
   const { tag } = split(reference);
   const image = docker.getImage(reference);
-  const messages = await readAll(await image.push({ tag, authconfig: { username: '', password: '', serveraddress: '' } }));
+  const messages = await readAll(await image.push({ tag, authconfig: { ...account, serveraddress: '' } }));
   const digest = messages.map(({ aux }) => (aux as { Digest?: string } | undefined)?.Digest).find((found) => found !== undefined);
   await image.remove();
   if (digest === undefined) throw new Error(`not pushed: ${JSON.stringify(messages.at(-1))}`);

@@ -59,6 +59,7 @@ export interface StatusAnswer {
   readonly commit: string;
   readonly url: string;
   readonly release: string | null;
+  readonly restarts: number;
   readonly lastError: { readonly code: string; readonly message: string } | null;
   readonly build: { readonly id: string; readonly status: string; readonly attempt: number; readonly reusedFrom: string | null; readonly image: string | null } | null;
 }

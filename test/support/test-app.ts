@@ -22,6 +22,8 @@ export interface TestAppOptions {
   /** By name, such as `hold.request`; port 0 and a folder of its own are given. */
   readonly settings?: Flags;
   readonly builds?: (request: Parameters<NonNullable<FakeEngineOptions['builds']>>[0]) => FakeBuild;
+  /** What commands do that are run once; by default they end well. */
+  readonly once?: FakeEngineOptions['once'];
   /** What can be pulled; nothing by default. */
   readonly registry?: FakeEngineOptions['registry'];
   /** Default: `echo`. */
@@ -111,7 +113,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const identity = readIdentity(stateDir, given.settings.token);
   const engine = createFakeEngine({
     instance: identity.instance, clock, program: options.program ?? ((spec) => ({ serve: echo(spec) })),
-    ...(options.builds ? { builds: options.builds } : {}), ...(options.registry ? { registry: options.registry } : {}),
+    ...(options.builds ? { builds: options.builds } : {}), ...(options.once ? { once: options.once } : {}), ...(options.registry ? { registry: options.registry } : {}),
   });
   let app: App | undefined;
   const start = async () => {
