@@ -149,10 +149,10 @@ export function createApp(deps: AppDeps): App {
   const moveRoute = createMoveRoute({ sources, engine, ...stores, instances, serveRelease, clock, log });
   const stages = createStages({ ...stores, ledger, engine, findImage, instances, readConfig, moveRoute });
   const rollBack = createRollBack({ ...stores, ledger, engine, findImage, moveRoute });
-  const configure = createConfigure({ ...stores, ledger, engine, instances, readConfig, serveRelease, clock, log });
+  const configure = createConfigure({ sources, ...stores, ledger, engine, instances, readConfig, serveRelease, clock, log });
   const keepHealthy = createKeepHealthy({ projects, sources, health, instances, ...stores, routing, serveRelease, clock, log });
   const keepStages = createKeepStages({ projects, ...stores, instances, findPreview, openPreview, configure, clock, log, loops });
-  const publishBranches = createPublishBranches({ projects, sources, ledger, stages, clock, log, loops });
+  const publishBranches = createPublishBranches({ projects, sources, ledger, findImage, stages, clock, log, loops });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });
   const renewPreview = createRenewPreview({ ...stores, findImage, instances, routing, openPreview, clock, log, drainMs: DRAIN_MS });
@@ -212,8 +212,8 @@ export function createApp(deps: AppDeps): App {
   const watchEngine = createWatchEngine({ projects, ...stores, engine, instances, adoptRunning, clock, log, loops });
 
   const parts: Part[] = [
-    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), updateProject, followBranches, keepHealthy, builds, part({ stop: instances.close }), part({ stop: forward.close }),
-    housekeeping, health, watchEngine, keepBuilds, keepStages, publishBranches, server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }), part({ stop: runOnce.close }),
+    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), updateProject, followBranches, keepHealthy, part({ stop: keepStages.stop }), part({ stop: publishBranches.stop }), builds, part({ stop: instances.close }), part({ stop: forward.close }),
+    housekeeping, health, watchEngine, keepBuilds, begun(keepStages), begun(publishBranches), server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }), part({ stop: runOnce.close }),
   ];
   let started: Part[] = [];
   return {
@@ -234,6 +234,8 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
+/** Begun here; ended where nothing that it waits for goes on any more. */
+const begun = ({ start }: Part): Part => ({ start, stop: () => Promise.resolve() });
 const wantsHtml = (accept: string | undefined): boolean => /\btext\/html\b/i.test(accept ?? '');
 
 /** The bridges of this machine are its engine's. */

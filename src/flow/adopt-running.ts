@@ -83,7 +83,8 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     instances.adopt(release, found);
     const idleMs = Math.max(0, clock.now() - (route.lastAccessAt ?? clock.now()));
     routing.put(hosts, { project, route: route.id, commit, release: number, container: found.web.id, target: found.web.target }, idleMs);
-    if (route.lastError) await routes.setLastError(route.id, null);
+    // Why a later one did not take over stays to be seen.
+    if (route.lastError && (await releases.latestOfRoute(route.id))?.number === number) await routes.setLastError(route.id, null);
     log.info('instance adopted', { project, release: number });
   };
 

@@ -1,5 +1,5 @@
 import { isPassing, toAppError, type ErrorCode } from '../domain/errors.js';
-import type { EnvironmentName, RefName } from '../domain/ids.js';
+import type { EnvironmentName } from '../domain/ids.js';
 import { scopeOf, type Project, type Scope } from '../domain/project.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
 import { assertSettable, type SettingChange } from '../domain/setting.js';
@@ -9,14 +9,17 @@ import type { Logger } from '../kernel/log.js';
 import { createTurns } from '../kernel/turns.js';
 import type { Ledger } from '../release/ledger.js';
 import type { Instances } from '../run/instances.js';
+import type { Source } from '../source/source.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { SettingStore } from '../state/settings.js';
 import { imageGone } from './open-preview.js';
+import { branchOfRelease } from './release-environment.js';
 import type { ReadConfig } from './read-config.js';
 import type { ServeRelease } from './serve-release.js';
 
 export interface ConfigureDeps {
+  readonly sources: ReadonlyMap<Project['name'], Pick<Source, 'refs'>>;
   readonly settings: Pick<SettingStore, 'change'>;
   readonly routes: Pick<RouteStore, 'list' | 'find' | 'setLastError'>;
   readonly releases: Pick<ReleaseStore, 'find'>;
@@ -46,11 +49,14 @@ export interface Configure {
    * takes over once it is healthy. Commits take it up at their next start.
    */
   apply(project: Project, by: string): Promise<readonly Applied[]>;
+  /** Whether a passing failure kept a route from it the last time, so that it should be tried again. */
+  isBehind(project: Project): boolean;
 }
 
 export function createConfigure(deps: ConfigureDeps): Configure {
-  const { settings, routes, releases, ledger, engine, instances, readConfig, serveRelease, clock, log } = deps;
+  const { sources, settings, routes, releases, ledger, engine, instances, readConfig, serveRelease, clock, log } = deps;
   const turns = createTurns<Project['name']>();
+  const behind = new Set<Project['name']>();
 
   const runs = ({ id }: Route) => instances.running().some(({ release }) => release.route === id);
   const takesUp = (route: Route, { stages, environments }: Project): boolean =>
@@ -74,7 +80,7 @@ export function createConfigure(deps: ConfigureDeps): Configure {
       if (!first) return undefined;
       release = first;
       instances.forgive(first);
-      const branch = route.kind === 'branch' ? route.subject as RefName : null;
+      const branch = branchOfRelease(sources, { route, release: first });
       // A change that came in between counts: its turn asks again.
       await serveRelease.serve({ project, route, branch }, async () => (release = await next(project, route, by) ?? await served(route) ?? first));
       return { route, release, error: null };
@@ -94,10 +100,14 @@ export function createConfigure(deps: ConfigureDeps): Configure {
   const apply: Configure['apply'] = async (project, by) => {
     const wanted = (await routes.list(project.name)).filter((route) => route.current !== null && takesUp(route, project));
     const applied = await Promise.all(wanted.map((route) => applyTo(project, route, by)));
-    return applied.filter((each) => each !== undefined);
+    const all = applied.filter((each) => each !== undefined);
+    if (all.some(({ error }) => error && isPassing(error.code))) behind.add(project.name);
+    else behind.delete(project.name);
+    return all;
   };
 
   return {
+    isBehind: ({ name }) => behind.has(name),
     apply: (project, by) => turns.take(project.name, () => apply(project, by)),
     change: async ({ project, scope, by }, changes) => {
       for (const change of changes) assertSettable(change, Object.keys(project.recipe.args));

@@ -4,6 +4,7 @@ import type { Project } from '../domain/project.js';
 import type { Logger } from '../kernel/log.js';
 import type { Part } from '../kernel/part.js';
 import type { Instances } from '../run/instances.js';
+import type { ImageStore } from '../state/images.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { RemoveImage } from './remove-image.js';
@@ -12,7 +13,8 @@ import type { ServeRelease } from './serve-release.js';
 export interface KeepBuildsDeps {
   readonly projects: readonly Project[];
   readonly routes: Pick<RouteStore, 'find'>;
-  readonly releases: Pick<ReleaseStore, 'imagesServed' | 'routesThatServed'>;
+  readonly releases: Pick<ReleaseStore, 'imagesServed' | 'routesOfImage'>;
+  readonly images: Pick<ImageStore, 'list'>;
   readonly instances: Pick<Instances, 'using' | 'onChange'>;
   readonly serveRelease: Pick<ServeRelease, 'onMove'>;
   readonly removeImage: RemoveImage;
@@ -20,18 +22,18 @@ export interface KeepBuildsDeps {
 }
 
 /**
- * Removes images that a branch served before its last `keepBuilds` ones, once nothing needs them: no stage ever served them,
+ * Removes images that a branch served before its last `keepBuilds` ones, once nothing needs them: no stage was ever given them,
  * no other route has them among its own last ones, and no container runs them. It begins after a release took over, never
  * before (P6).
  */
-export function createKeepBuilds({ projects, routes, releases, instances, serveRelease, removeImage, log }: KeepBuildsDeps): Part {
+export function createKeepBuilds({ projects, routes, releases, images, instances, serveRelease, removeImage, log }: KeepBuildsDeps): Part {
   const under = new Set<Promise<void>>();
   const endings: (() => void)[] = [];
 
   const isNeeded = async (project: Project, image: ImageId): Promise<boolean> => {
     if (instances.using(image).length > 0) return true;
-    for (const route of await releases.routesThatServed(project.name, image)) {
-      // Everything that a stage served is a rollback's to choose.
+    for (const route of await releases.routesOfImage(project.name, image)) {
+      // Everything that a stage was given is a rollback's to choose.
       if ((await routes.find(route))?.kind === 'stage') return true;
       if ((await releases.imagesServed(route, project.keepBuilds)).includes(image)) return true;
     }
@@ -42,9 +44,10 @@ export function createKeepBuilds({ projects, routes, releases, instances, serveR
     const route = await routes.find(id);
     if (route?.kind !== 'branch') return;
     const kept = await releases.imagesServed(id, project.keepBuilds);
+    const there = new Set((await images.list(project.name)).map((image) => image.id));
     for (const image of await releases.imagesServed(id)) {
-      if (kept.includes(image) || await isNeeded(project, image)) continue;
-      await removeImage([project], image).then(
+      if (!there.has(image) || kept.includes(image) || await isNeeded(project, image)) continue;
+      await removeImage([project], image, { withOlder: false }).then(
         () => { log.info('older image removed', { project: project.name, route: route.label, image }); },
         // Somebody else removed it, or needs it after all.
         (error: unknown) => { if (!(error instanceof AppError) || (error.code !== 'unknown_image' && error.code !== 'image_in_use')) throw error; },

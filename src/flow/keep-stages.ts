@@ -19,7 +19,7 @@ export interface KeepStagesDeps {
   readonly instances: Pick<Instances, 'state' | 'onChange'>;
   readonly findPreview: Pick<FindPreview, 'find'>;
   readonly openPreview: Pick<OpenPreview, 'open'>;
-  readonly configure: Pick<Configure, 'apply'>;
+  readonly configure: Pick<Configure, 'apply' | 'isBehind'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Where its loop is entered. */
@@ -53,12 +53,19 @@ export function createKeepStages({ projects, routes, releases, instances, findPr
 
   const keepAll = (project: Project) => { for (const stage of project.stages.keys()) void begin('stage not kept running', project, () => keep(project, stage)); };
 
+  const takeUp = (project: Project) => begin('configuration not taken up', project, () => configure.apply(project, 'restart'));
+
   return {
     start: () => {
       // The file may have changed since the last start.
-      for (const project of projects) void begin('configuration not taken up', project, () => configure.apply(project, 'restart')).then(() => { keepAll(project); });
+      for (const project of projects) void takeUp(project).then(() => { keepAll(project); });
       let isFirst = true;
-      const step = () => { if (!isFirst) withStages.forEach(keepAll); isFirst = false; return Promise.resolve(); };
+      const step = () => {
+        if (!isFirst) withStages.forEach(keepAll);
+        for (const project of projects) if (configure.isBehind(project)) void takeUp(project);
+        isFirst = false;
+        return Promise.resolve();
+      };
       endings.push(startLoop(AGAIN_MS, step, { clock, log, noted: loops && { book: loops, name: 'keep stages' } }).stop);
       endings.push(instances.onChange((change) => {
         const project = change.kind === 'cleared' ? withStages.find(({ name }) => name === change.release.project) : undefined;

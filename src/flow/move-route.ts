@@ -9,6 +9,7 @@ import type { Instances } from '../run/instances.js';
 import type { RouteStore } from '../state/routes.js';
 import type { Source } from '../source/source.js';
 import { imageGone } from './open-preview.js';
+import { branchOfRelease } from './release-environment.js';
 import type { ServeRelease } from './serve-release.js';
 
 export interface MoveRouteDeps {
@@ -47,9 +48,6 @@ export type MoveRoute = (of: ToMove, choose: () => Promise<Release>) => Promise<
 export function createMoveRoute({ sources, engine, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
   const busy = new Map<RouteId, Promise<Moved>>();
 
-  const branchOf = ({ name }: Project, { commit }: Release) =>
-    sources.get(name)?.refs().refs.find((ref) => ref.kind === 'branch' && ref.commit === commit)?.name ?? null;
-
   const move = async ({ project, route }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
     const since = clock.monotonic();
     let tried: ReleaseNumber | undefined;
@@ -58,7 +56,7 @@ export function createMoveRoute({ sources, engine, routes, instances, serveRelea
       tried = release.number;
       if (await engine.image(release.image) === undefined) throw imageGone(release);
       instances.forgive(release);
-      await serveRelease.serve({ project, route, branch: branchOf(project, release) }, () => Promise.resolve(release));
+      await serveRelease.serve({ project, route, branch: branchOfRelease(sources, { route, release }) }, () => Promise.resolve(release));
       const ms = Math.round(clock.monotonic() - since);
       log.info('route moved', { project: project.name, route: route.label, release: release.number, reason: release.reason, by: release.by, ms });
       return { route, release, ms };

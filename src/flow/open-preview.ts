@@ -16,7 +16,7 @@ import type { ImageStore } from '../state/images.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
 import { assertOwnRoute } from './find-image-preview.js';
-import type { FoundPreview, ImagePreview, PreviewSource } from './preview.js';
+import type { CommitPreview, FoundPreview, ImagePreview, PreviewSource } from './preview.js';
 import type { ReadConfig } from './read-config.js';
 import type { ServeRelease } from './serve-release.js';
 
@@ -80,10 +80,10 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   const runRelease = async (preview: FoundPreview, { route, options, last = false }: { route: Route; options: OpenOptions; last?: boolean }): Promise<RunningInstance> => {
     const { project, branch } = preview;
     // Whatever takes long is waited for outside the turn of the route, so that a rollback waits for no build.
-    const built = await currentRelease(preview, route.id) ? undefined : await findBuilt(preview, options);
+    const built = await unbuiltRelease(preview, { route, by: options.trigger }) ? undefined : await findBuilt(preview, options);
     let release: Release | undefined;
     const choose = async () => {
-      release = await currentRelease(preview, route.id) ?? await makeRelease(preview, { route, by: options.trigger, built: built ?? await findBuilt(preview, options) });
+      release = await unbuiltRelease(preview, { route, by: options.trigger }) ?? await makeRelease(preview, { route, by: options.trigger, built: built ?? await findBuilt(preview, options) });
       if (options.retry === true) instances.forgive(release);
       return release;
     };
@@ -104,13 +104,27 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     const route = await routes.find(id);
     const release = route && await ledger.current(route);
     if (kind === 'stage') return assertReleased(preview, release);
-    if (!route || !release || (kind === 'branch' && !await ledger.isFollowed(release, preview.commit))) return undefined;
+    if (!route || !release || (kind === 'branch' && !await ledger.isFollowed(release, await tipOf(preview)))) return undefined;
     const newest = await images.ofKey(project.name, release.key);
     const { config } = await readConfig(project, scopeOf(route));
-    const same = (newest?.id === release.image || release.rollbackOf !== null) && (route.configHash ?? release.configHash) === hashConfig(config);
+    const same = (newest?.id === release.image || await ledger.holds(release)) && (route.configHash ?? release.configHash) === hashConfig(config);
     const image = same ? await engine.image(release.image) : undefined;
     return image && (kind !== 'image' || carriesLabels(image.labels, project.images.labels)) ? release : undefined;
   };
+
+  const tipOf = async (preview: CommitPreview) => ({ commit: preview.commit, key: await findImage.knownKey(preview) });
+
+  /** What a branch was rolled back to stays, with the configuration of now. */
+  const heldRelease = async (preview: FoundPreview, { route, by }: { route: Route; by: string }): Promise<Release | undefined> => {
+    const held = preview.kind === 'branch' ? await ledger.current(route) : undefined;
+    if (!held || preview.kind !== 'branch' || !await ledger.holds(held) || !await ledger.isFollowed(held, await tipOf(preview))) return undefined;
+    const { commit, key, image, build } = held;
+    if (await engine.image(image) === undefined) return undefined;
+    return ledger.ensure({ route, commit, key, image, build, ...await readConfig(preview.project, scopeOf(route)), by, reason: 'config' });
+  };
+
+  const unbuiltRelease = async (preview: FoundPreview, of: { route: Route; by: string }): Promise<Release | undefined> =>
+    await currentRelease(preview, of.route.id) ?? await heldRelease(preview, of);
 
   /** A stage serves what was released to it, and nothing is built for that. */
   const assertReleased = async ({ project, subject }: FoundPreview, release: Release | undefined): Promise<Release> => {

@@ -34,7 +34,7 @@ export interface RemovedImage {
  *
  * @throws AppError `unknown_image`; `image_in_use` with the reason
  */
-export type RemoveImage = (projects: readonly Project[], id: ImageId) => Promise<RemovedImage>;
+export type RemoveImage = (projects: readonly Project[], id: ImageId, options?: { /** Default: true. */ readonly withOlder?: boolean }) => Promise<RemovedImage>;
 
 const ATTEMPTS = 3;
 
@@ -84,17 +84,17 @@ export function createRemoveImage({ engine, images, builds, instances, routing, 
     }
   };
 
-  const remove = (image: EngineImage): Promise<RemovedImage> => builds.alone(image.project, image.key, async () => {
+  const remove = (image: EngineImage, withOlder: boolean): Promise<RemovedImage> => builds.alone(image.project, image.key, async () => {
     await assertNotNeeded(image);
-    await takeOlder(image);
+    if (withOlder) await takeOlder(image);
     const containers = await takeAway(image);
     log.info('image deleted', { project: image.project, image: image.id, containers });
     return { id: image.id, project: image.project, containers };
   });
 
-  return async (projects, id) => {
+  return async (projects, id, { withOlder = true } = {}) => {
     const image = await engine.image(id);
     if (!image || !projects.some(({ name }) => name === image.project)) throw new AppError('unknown_image', `There is no image ${id}.`);
-    return flights.run(id, () => remove(image));
+    return flights.run(id, () => remove(image, withOlder));
   };
 }

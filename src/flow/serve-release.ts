@@ -1,5 +1,5 @@
 import { AppError } from '../domain/errors.js';
-import type { RefName, RouteId } from '../domain/ids.js';
+import { formatRelease, type RefName, type RouteId } from '../domain/ids.js';
 import type { HostReader } from '../domain/hosts.js';
 import { formatScope } from '../domain/setting.js';
 import { scopeOf, type Project } from '../domain/project.js';
@@ -19,7 +19,7 @@ import type { RouteStore } from '../state/routes.js';
 import { environmentOf } from './release-environment.js';
 
 export interface ServeReleaseDeps {
-  readonly routes: Pick<RouteStore, 'setLastError'>;
+  readonly routes: Pick<RouteStore, 'find' | 'setLastError'>;
   readonly releases: Pick<ReleaseStore, 'secretsOf'>;
   readonly ledger: Pick<Ledger, 'move'>;
   readonly instances: Instances;
@@ -64,11 +64,17 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
   const servesNow = (route: Route, release: Release) =>
     instances.running().find((running) => running.release.route === route.id && running.release.number !== release.number);
 
+  /** What is new to a stage must be healthy, also where nothing runs beside it just now. */
+  const takesOverStage = async ({ id, kind }: Route, { number }: Release): Promise<boolean> => {
+    const current = kind === 'stage' ? (await routes.find(id))?.current ?? null : null;
+    return current !== null && current !== number;
+  };
+
   const placementOf = async ({ project, route, branch }: ToServe, release: Release): Promise<Placement> => {
     const [host = urls.serverHost] = hostsOf({ project, label: route.label });
     return {
       host: urls.authority(host),
-      isSwap: servesNow(route, release) !== undefined,
+      isSwap: servesNow(route, release) !== undefined || await takesOverStage(route, release),
       env: await environmentOf({ route, release, branch, host }, { releases, urls }),
     };
   };
@@ -88,10 +94,12 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
 
   /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
   const swap = async ({ project, route }: ToServe, { release, container, target }: RunningInstance) => {
+    const lives = () => instances.container(release) === container && instances.state(release) === 'running';
+    if (!lives()) throw instances.lastFailure(release) ?? new AppError('preview_unavailable', `${formatRelease(release.number)} ended before it could take over.`);
     const isMoved = await ledger.move(route.id, release);
     await routes.setLastError(route.id, null);
     if (isMoved) moves.publish(release);
-    if (instances.container(release) !== container || instances.state(release) !== 'running') return;
+    if (!lives()) return;
     const replaced = instances.running().filter((running) => running.release.route === route.id && running.container !== container);
     routing.put(hostsOf({ project, label: route.label }), { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
     for (const each of replaced) {

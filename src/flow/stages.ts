@@ -62,8 +62,8 @@ export interface Stages {
    * @throws AppError `wrong_stage`, `nothing_released`, `unknown_release`, `already_served`, those of `MoveRoute`
    */
   promote(on: OnStage, options: { readonly release?: ReleaseNumber | undefined; readonly force?: boolean | undefined }): Promise<Moved>;
-  /** Builds the commit if need be and lets the first stage serve it. @throws AppError of all stages of the way, `unknown_stage` without stages */
-  publish(of: Omit<OnStage, 'stage'>, commit: CommitHash): Promise<Moved>;
+  /** Builds the commit if need be and lets the first stage serve it, if it is still wanted then. @throws AppError of all stages of the way, `unknown_stage` without stages */
+  publish(of: Omit<OnStage, 'stage'>, commit: CommitHash, isWanted?: () => boolean): Promise<Moved>;
 }
 
 export function createStages({ routes, releases, ledger, buildStore, engine, findImage, instances, readConfig, moveRoute }: StagesDeps): Stages {
@@ -146,7 +146,7 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
         return release;
       });
     },
-    publish: async ({ project, by }, commit) => {
+    publish: async ({ project, by }, commit, isWanted = () => true) => {
       const [stage] = project.stages.keys();
       if (stage === undefined) throw new AppError('unknown_stage', `${project.name} has no stages: name them in its configuration.`);
       const route = await routeOf(project, stage);
@@ -154,7 +154,10 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
       const { result } = await findImage.begin({ project, commit }, { trigger: 'api' });
       const { image, build }: BuiltImage = await result;
       // The same commit may be published by itself at this moment: whoever comes second finds it served.
-      return moveRoute({ project, route, waits: true }, () => append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } }));
+      return moveRoute({ project, route, waits: true }, () => {
+        if (!isWanted()) throw new AppError('build_replaced', `A newer commit than ${commit} is published instead.`);
+        return append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } });
+      });
     },
   };
 }

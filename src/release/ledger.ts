@@ -30,8 +30,13 @@ export interface Ledger {
   current(route: Route): Promise<Release | undefined>;
   /** The release that a rollback brought back; itself for every other one. */
   origin(release: Release): Promise<Release>;
-  /** Whether a branch whose tip is the commit is served by the release: after a rollback, until a commit comes that was never released there. */
-  isFollowed(release: Release, tip: CommitHash): Promise<boolean>;
+  /** Whether a rollback decides what is served: it is one, or what a changed configuration made of one. */
+  holds(release: Release): Promise<boolean>;
+  /**
+   * Whether a branch whose tip is the commit, of that build key, is served by the release: after a rollback, until something
+   * comes that was never released there.
+   */
+  isFollowed(release: Release, tip: { readonly commit: CommitHash; readonly key: BuildKey | undefined }): Promise<boolean>;
   /** Lets the route serve the release, which must be its own. @returns whether it served another one */
   move(route: RouteId, release: Release): Promise<boolean>;
 }
@@ -63,12 +68,20 @@ export function createLedger({ releases, routes }: { releases: ReleaseStore; rou
     return before === undefined ? release : originOf(before);
   };
 
+  const holds = async (release: Release): Promise<boolean> => {
+    if (release.rollbackOf !== null) return true;
+    if (release.reason !== 'config' || release.parent === null) return false;
+    const parent = await releases.find(release.project, release.parent);
+    return parent?.image === release.image && holds(parent);
+  };
+
   return {
     ensure: (wanted) => turns.take(wanted.route.id, () => append(wanted)),
     current: (route) => served(route.id),
     origin: originOf,
-    isFollowed: async (release, tip) => release.commit === tip
-      || (release.rollbackOf !== null && (await releases.ofRoute(release.route)).some(({ commit, number }) => commit === tip && number < release.number)),
+    holds,
+    isFollowed: async (release, tip) => release.commit === tip.commit
+      || (await holds(release) && (await releases.ofRoute(release.route)).some(({ commit, key, number }) => number < release.number && (commit === tip.commit || key === tip.key))),
     move: (route, release) => turns.take(route, async () => {
       const current: ReleaseNumber | null | undefined = (await routes.find(route))?.current;
       if (current === release.number) return false;

@@ -51,4 +51,6 @@ const SETTINGS: readonly string[] = [
     value TEXT, sealed BLOB, digest TEXT, at INTEGER NOT NULL, by_whom TEXT NOT NULL) STRICT`,
   'CREATE INDEX settings_by_name ON setting_changes (project, scope, name, id)',
   'CREATE INDEX releases_by_image ON releases (project, image)',
+  "CREATE TRIGGER configurations_never_change BEFORE UPDATE ON configurations BEGIN SELECT RAISE(ABORT, 'configurations are append-only'); END",
+  "CREATE TRIGGER configurations_never_go BEFORE DELETE ON configurations BEGIN SELECT RAISE(ABORT, 'configurations are append-only'); END",
 ];

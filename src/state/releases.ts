@@ -44,8 +44,8 @@ export interface ReleaseStore {
   ofRoute(route: RouteId): Promise<readonly Release[]>;
   /** The images that the route served, each once, the newest first; as many as `most`, or all. */
   imagesServed(route: RouteId, most?: number): Promise<readonly ImageId[]>;
-  /** The routes that ever served the image. */
-  routesThatServed(project: ProjectName, image: ImageId): Promise<readonly RouteId[]>;
+  /** The routes that have a release of the image, whether it ever served or not. */
+  routesOfImage(project: ProjectName, image: ImageId): Promise<readonly RouteId[]>;
   /** What the secrets of a configuration were when it was frozen. @throws AppError `internal` when they cannot be read */
   secretsOf(release: Pick<Release, 'configHash'>): Promise<SecretValues>;
 }
@@ -106,8 +106,8 @@ export function createReleaseStore({ db, clock, vault }: { db: Db; clock: Clock;
         .groupBy('releases.image').orderBy('last', 'desc').limit(most).execute();
       return rows.map(({ image }) => image as ImageId);
     },
-    routesThatServed: async (project, image) => {
-      const rows = await served().where('releases.project', '=', project).where('releases.image', '=', image).select('route_history.route').distinct().execute();
+    routesOfImage: async (project, image) => {
+      const rows = await db.selectFrom('releases').where('project', '=', project).where('image', '=', image).select('route').distinct().execute();
       return rows.map(({ route }) => route as RouteId);
     },
     secretsOf: async ({ configHash }) => {

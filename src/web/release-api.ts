@@ -7,7 +7,7 @@ import { labelNames, type Project } from '../domain/project.js';
 import type { Route } from '../domain/release.js';
 import type { Moved } from '../flow/move-route.js';
 import type { StageStatus } from '../flow/stages.js';
-import { hostOf, type WebDeps } from './context.js';
+import { hostOf, sourceOf, type WebDeps } from './context.js';
 import { BY, readBody } from './json-body.js';
 import { projectNamed } from './named-project.js';
 import { readQuery } from './query.js';
@@ -161,6 +161,8 @@ export const publish = (deps: WebDeps): InProject => move<{ project: string }>(d
   if (branch !== undefined && commit !== undefined) throw new AppError('invalid_request', 'Give branch or commit, not both.');
   const name = branch ?? project.publish ?? undefined;
   if (commit === undefined && name === undefined) throw new AppError('invalid_request', `Give branch or commit: ${project.name} has no publish branch.`);
+  // What was pushed a moment ago is meant.
+  if (commit === undefined) await sourceOf(deps, project).refresh();
   const found = await deps.findPreview.findQuery(project, commit === undefined ? { branch: name } : { hash: commit });
   if (found.commit === null) throw new AppError('invalid_request', 'Give branch or commit.');
   return deps.stages.publish({ project, by }, found.commit);

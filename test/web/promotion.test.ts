@@ -1,5 +1,6 @@
 import { eventually } from '../support/eventually.js';
 import { startStagedApp, type StagedApp } from '../support/staged-app.js';
+import { gate } from '../support/test-app.js';
 
 const promote = (app: StagedApp, stage: string, body: object = {}) => app.post(`stages/${stage}/promote`, body);
 const stage = (app: StagedApp, name: string) => app.read<{ release: string | null; image: string | null; status: string; previous: string | null }>(`stages/${name}`);
@@ -96,6 +97,23 @@ describe('publishing', () => {
     await shows(third);
   });
 
+  it('ends with the newest commit, whichever is built first', async () => {
+    const { opened, open } = gate();
+    let builds = 0;
+    await using app = await startStagedApp({ change: (project) => ({ ...project, publish: 'main' }), builds: () => (++builds === 2 ? { until: opened } : {}) });
+    const shows = (commit: string) => eventually(async () => { const answer = await app.get('dev.localhost', '/'); return answer.status === 200 && answer.json().commit === commit; }, { what: `dev shows ${commit}` });
+    await shows(app.repository.head());
+    await app.fetch(app.repository.commit({ slow: 'slow' }));
+    await eventually(() => builds === 2, { what: 'the slow one is built' });
+    const newest = app.repository.commit({ quick: 'quick' });
+    await app.fetch(newest);
+    await shows(newest);
+    open();
+    await eventually(async () => (JSON.parse((await app.control('/api/builds')).text) as { status: string }[]).every(({ status }) => status === 'succeeded'), { what: 'the slow one is built' });
+    expect((await app.read<{ commit: string }[]>('releases?stage=dev'))[0]?.commit).toBe(newest);
+    await shows(newest);
+  });
+
   it('P7: keeps what serves when the new one is not healthy, and tries it no further', async () => {
     let starts = 0;
     await using app = await startStagedApp({
@@ -115,5 +133,7 @@ describe('publishing', () => {
     expect(await app.read('stages/dev')).toMatchObject({ status: 'running', release: 'v1', commit: first, lastError: { code: 'start_timeout' } });
     expect(starts).toBe(2);
     expect(await app.shown()).toMatchObject({ commit: first });
+    await app.restart();
+    expect(await app.read('stages/dev')).toMatchObject({ status: 'running', release: 'v1', lastError: { code: 'start_timeout' } });
   });
 });

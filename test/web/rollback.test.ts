@@ -110,6 +110,29 @@ describe('rolling back a branch', () => {
     await eventually(async () => await branch() === good, { what: 'the branch follows again' });
   });
 
+  it('holds though the tip is another commit of the content that was rolled back, and through a changed configuration', async () => {
+    await using app = await startStagedApp();
+    const shown = async () => (await app.get('branch-main.localhost', '/')).json() as { commit: string; env: Record<string, string> };
+    const first = app.repository.head();
+    expect((await shown()).commit).toBe(first);
+    const bad = app.repository.commit({ bad: 'bad' });
+    await app.fetch(bad);
+    await eventually(async () => (await shown()).commit === bad, { what: 'the branch follows' });
+    // The same content again: no release of its own.
+    const same = app.repository.commit({});
+    await app.fetch(same);
+    await app.post('previews/branch-main/rollback');
+    expect((await shown()).commit).toBe(first);
+    expect((await app.post('config', { set: { COLOUR: 'red' } })).json()).toMatchObject({ changed: true, releases: [{ route: 'branch-main', error: null }] });
+    expect(await shown()).toMatchObject({ commit: first, env: { COLOUR: 'red' } });
+    for (const { id } of await app.engine.list()) await app.engine.remove(id);
+    await app.post('config', { set: { COLOUR: 'blue' } });
+    await eventually(async () => (await app.get('branch-main.localhost', '/')).status === 200, { what: 'it is open again' });
+    expect(await shown()).toMatchObject({ commit: first, env: { COLOUR: 'blue' } });
+    await app.restart();
+    expect(await shown()).toMatchObject({ commit: first, env: { COLOUR: 'blue' } });
+  });
+
   it('is refused for a commit, which has one release to go to', async () => {
     await using app = await startStagedApp();
     const commit = app.repository.head();
