@@ -1,0 +1,78 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { imagesWith } from '../support/real-docker.js';
+import { createSampleRepository, unbuilt, type SampleRepository } from '../support/sample-repository.js';
+import { startServer, type ServerProcess } from '../support/server-process.js';
+
+interface BuildAnswer { readonly id: string; readonly commit: string; readonly key: string; readonly status: string; readonly reusedFrom: string | null }
+
+describe('identical code, never built twice', () => {
+  let sample: SampleRepository;
+  let server: ServerProcess;
+  let first: string;
+
+  beforeAll(async () => {
+    sample = await createSampleRepository();
+    server = await startServer({ repository: sample.path });
+    first = await sample.commit('keys', { '.dockerignore': 'README.md\n', ...unbuilt() });
+  }, 120_000);
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]();
+    await sample[Symbol.asyncDispose]();
+  }, 60_000);
+
+  const open = (commit: string) => server.get(`hash-${commit}.localhost`, '/');
+  const builds = async () => JSON.parse((await server.get('localhost', '/api/builds')).text) as BuildAnswer[];
+  const buildOf = async (commit: string) => (await builds()).find((build) => build.commit === commit);
+
+  it('P1: five at once are one build', async () => {
+    const answers = await Promise.all(Array.from({ length: 5 }, () => open(first)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    expect((await builds()).map(({ status }) => status)).toEqual(['succeeded']);
+  }, 90_000);
+
+  it('P2, P3: an empty commit and one that Docker would not see reuse the image, and say so', async () => {
+    const known = await buildOf(first);
+    await sample.git('commit', '--quiet', '--allow-empty', '-m', 'Nothing');
+    const empty = await sample.git('rev-parse', 'HEAD');
+    const readme = await sample.commit('keys', { 'README.md': 'another README\n' });
+    for (const commit of [empty, readme]) {
+      expect((await open(commit)).status).toBe(200);
+      const build = await buildOf(commit);
+      expect(build).toMatchObject({ status: 'reused', reusedFrom: known?.id, key: known?.key });
+      expect((await server.get('localhost', `/api/builds/${build?.id ?? ''}/log`)).text).toContain(`reused build ${known?.id ?? ''} (build key ${known?.key.slice(0, 12) ?? ''})`);
+      expect((await server.get('localhost', `/status?hash=${commit}`)).text).toBe('Ready');
+    }
+  }, 60_000);
+
+  it('P2: another byte, and another mode, build', async () => {
+    const bytes = await sample.commit('keys', unbuilt());
+    await sample.git('update-index', '--chmod=+x', 'server.mjs');
+    await sample.git('commit', '--quiet', '-m', 'Make it executable');
+    await sample.git('reset', '--quiet', '--hard');
+    const mode = await sample.git('rev-parse', 'HEAD');
+    for (const commit of [bytes, mode]) expect((await open(commit)).status).toBe(200);
+    const [one, two] = [await buildOf(bytes), await buildOf(mode)];
+    expect([one?.status, two?.status]).toEqual(['succeeded', 'succeeded']);
+    expect(one?.key).not.toBe(two?.key);
+  }, 90_000);
+
+  it('P4: a failed build leaves its log and no image', async () => {
+    const commit = await sample.commit('broken/keys', { Dockerfile: 'FROM slipway-demo/node\nRUN echo looking && exit 3\n', ...unbuilt() });
+    const before = (await imagesWith(server.label)).length;
+    expect((await open(commit)).status).toBe(424);
+    const build = await buildOf(commit);
+    expect(build?.status).toBe('failed');
+    expect((await server.get('localhost', `/api/builds/${build?.id ?? ''}/log`)).text).toContain('looking');
+    expect(await imagesWith(server.label)).toHaveLength(before);
+  }, 60_000);
+
+  it('P14: with the records, the mirror and the logs deleted, the same commit builds nothing', async () => {
+    await server.kill('SIGTERM');
+    for (const name of await readdir(server.stateDir)) if (name !== 'instance' && name !== 'token') await rm(join(server.stateDir, name), { recursive: true });
+    await server.restart();
+    expect((await open(first)).status).toBe(200);
+    expect((await builds()).map(({ status }) => status)).toEqual(['reused']);
+  }, 60_000);
+});
