@@ -43,9 +43,10 @@ export function createKeepBuilds({ projects, routes, releases, images, instances
   const prune = async (project: Project, id: RouteId) => {
     const route = await routes.find(id);
     if (route?.kind !== 'branch') return;
-    const kept = await releases.imagesServed(id, project.keepBuilds);
+    const served = await releases.imagesServed(id);
+    const kept = served.slice(0, project.keepBuilds);
     const there = new Set((await images.list(project.name)).map((image) => image.id));
-    for (const image of await releases.imagesServed(id)) {
+    for (const image of served) {
       if (!there.has(image) || kept.includes(image) || await isNeeded(project, image)) continue;
       await removeImage([project], image, { withOlder: false }).then(
         () => { log.info('older image removed', { project: project.name, route: route.label, image }); },

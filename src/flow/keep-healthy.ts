@@ -1,5 +1,5 @@
 import { AppError, isPassing, toAppError } from '../domain/errors.js';
-import { formatRelease, type RefName, type RouteId } from '../domain/ids.js';
+import { formatRelease, type RouteId } from '../domain/ids.js';
 import { hasHost, type Project } from '../domain/project.js';
 import type { LastError, Release, Route } from '../domain/release.js';
 import type { Clock } from '../kernel/clock.js';
@@ -11,6 +11,7 @@ import type { Instances, RunningInstance } from '../run/instances.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { Source } from '../source/source.js';
 import type { RouteStore } from '../state/routes.js';
+import { branchOfRelease } from './release-environment.js';
 import type { ServeRelease } from './serve-release.js';
 
 export interface KeepHealthyDeps {
@@ -53,9 +54,6 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
     before.delete(release.route);
   };
 
-  const branchOf = ({ name }: Project, { kind, subject }: Route, { commit }: Release): RefName | null =>
-    (kind === 'branch' ? subject as RefName : sources.get(name)?.refs().refs.find((ref) => ref.kind === 'branch' && ref.commit === commit)?.name ?? null);
-
   const assertCurrent = async (release: Release): Promise<Release> => {
     if (await routeOf(release)) return release;
     throw new AppError('preview_unavailable', `Something else is served instead of ${formatRelease(release.number)} by now.`);
@@ -66,7 +64,7 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
     const project = projects.find(({ name }) => name === release.project);
     if (!route || !project || !hasHost(project, route)) return;
     try {
-      await serveRelease.serve({ project, route, branch: branchOf(project, route, release) }, () => assertCurrent(release));
+      await serveRelease.serve({ project, route, branch: branchOfRelease(sources, { route, release }) }, () => assertCurrent(release));
     } catch (thrown) {
       const { code, message } = toAppError(thrown);
       if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
