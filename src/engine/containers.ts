@@ -11,7 +11,7 @@ import type { Networks } from './network.js';
 import { networkName } from './network.js';
 import type { ContainerEngine, ContainerSpec, EngineContainer, StartedContainer } from './port.js';
 
-export type Containers = Pick<ContainerEngine, 'start' | 'inspect' | 'list' | 'stop' | 'remove'> & {
+export type Containers = Pick<ContainerEngine, 'start' | 'inspect' | 'list' | 'stop' | 'pause' | 'resume' | 'remove'> & {
   /** The engine's own answer for a container of ours; undefined for all others. */
   raw(id: ContainerId): Promise<Docker.ContainerInspectInfo | undefined>;
 };
@@ -32,6 +32,8 @@ const GONE_POLL_MS = 50;
 const GONE_POLLS = 100;
 
 export function createContainers({ client, instance, networks, publishes, deadlines, clock }: ContainerDeps): Containers {
+  const own = new Set<ContainerId>();
+
   const inspectRaw = (idOrName: string) => accepting([404], client.call({
     what: 'inspect a container', ms: deadlines.read, again: true, run: (docker) => docker.getContainer(idOrName).inspect(),
   }));
@@ -43,7 +45,9 @@ export function createContainers({ client, instance, networks, publishes, deadli
 
   const inspect: Containers['inspect'] = async (id) => {
     const info = await inspectRaw(id);
-    return info && readContainer(instance, info);
+    const found = info && readContainer(instance, info);
+    if (found) own.add(id);
+    return found;
   };
 
   /** 409 is “removal already in progress”: somebody else's removal is as good as ours, once it is through. */
@@ -77,6 +81,7 @@ export function createContainers({ client, instance, networks, publishes, deadli
       await accepting([304], client.call({ what: 'start a container', ms: deadlines.start, run: (docker) => docker.getContainer(id).start() }));
       const info = await inspectRaw(id);
       if (!info) throw new AppError('start_failed', 'The container was removed while it started. Start it again.');
+      own.add(id as ContainerId);
       return { id: id as ContainerId, target: dial(instance, spec, info) ?? DEAD_TARGET };
     } catch (error) {
       await removeAny(id).catch(() => undefined);
@@ -100,6 +105,26 @@ export function createContainers({ client, instance, networks, publishes, deadli
         if (error.status === 409) await makeRoom(containerName(instance, spec));
         else networks.forget(spec.project);
       }
+    }
+  };
+
+  /** One that was started or seen here is ours for ever, so that a waking one costs a single call. */
+  const freeze = async (id: ContainerId, isPaused: boolean): Promise<boolean> => {
+    if (!own.has(id) && !await inspect(id)) return false;
+    try {
+      await client.call({
+        what: isPaused ? 'pause a container' : 'resume a container', ms: deadlines.read,
+        run: (docker) => (isPaused ? docker.getContainer(id).pause() : docker.getContainer(id).unpause()),
+      });
+      return true;
+    } catch (error) {
+      const status = refusalStatus(error);
+      // It was so already, or does not run: 409, and 500 of older engines.
+      if (status !== 404 && status !== 409 && status !== 500) throw error;
+      const found = await inspect(id);
+      if (!found?.running) return false;
+      if (found.paused === isPaused) return true;
+      throw error;
     }
   };
 
@@ -127,7 +152,10 @@ export function createContainers({ client, instance, networks, publishes, deadli
         run: (docker) => docker.getContainer(id).stop({ t: graceSeconds(graceMs) }),
       }));
     },
+    pause: (id) => freeze(id, true),
+    resume: (id) => freeze(id, false),
     remove: async (id) => {
+      own.delete(id);
       if (await raw(id)) await removeAny(id);
     },
   };
@@ -154,6 +182,7 @@ function readContainer(instance: InstanceId, info: Docker.ContainerInspectInfo):
     id: info.Id as ContainerId,
     image: info.Image as ImageId,
     running: state.Running,
+    paused: state.Paused,
     target: state.Running ? dial(instance, { project: owner.project, port }, info) : null,
     exit: ended ? { code: state.ExitCode, outOfMemory: state.OOMKilled, message: state.Error === '' ? null : state.Error } : null,
     startedAt: Math.max(0, Date.parse(state.StartedAt)),

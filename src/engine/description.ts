@@ -9,6 +9,8 @@ export interface EngineDescription {
   readonly warnings: readonly string[];
   /** How layers are stored, such as `overlay2`. */
   readonly storageDriver: string;
+  /** The folder with its images; null when the engine is on another machine. */
+  readonly rootDir: string | null;
 }
 
 /** Something that keeps previews from harming others. */

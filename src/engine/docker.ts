@@ -52,40 +52,30 @@ export function createDockerEngine({ instance, search, clock, log, networkPool =
   const pulls = createPuller({ client, instance, images, auth, deadlines, clock });
   const builds = createBuilder({ client, instance, images, builder, auth, deadlines, clock });
 
-  /** What no verb expected leaves as an error of the table, and is worth a line in the log. */
-  const verb = <Arguments extends readonly unknown[], Result>(name: string, work: (...given: Arguments) => Promise<Result>) =>
-    async (...given: Arguments): Promise<Result> => {
-      try {
-        return await work(...given);
-      } catch (error) {
-        const failure = toEngineError(error);
-        if (failure !== error) log.warn('the engine refused', { verb: name, error });
-        throw failure;
-      }
-    };
-
+  const { start, inspect, list, stop, pause, resume, remove } = containers;
   return {
-    describe: verb('describe', facts.describe),
-    protections: verb('protections', createProtections({ client, instance, deadlines })),
-    build: verb('build', builds.build),
-    pull: verb('pull', pulls.pull),
-    images: verb('images', images.list),
-    image: verb('image', images.find),
-    tagImage: verb('tagImage', images.tag),
-    removeImage: verb('removeImage', images.remove),
+    ...guarded(log, {
+      describe: facts.describe, protections: createProtections({ client, instance, deadlines }),
+      build: builds.build, pull: pulls.pull, images: images.list, image: images.find, tagImage: images.tag, removeImage: images.remove,
+      ensureNetwork: networks.ensure, removeOtherNetworks: networks.removeOthers,
+      start, inspect, list, stop, pause, resume, remove, runOnce: once.runOnce, removeLeftOnce: temporary.removeLeft,
+      waitForExit: life.waitForExit, listeningPorts: life.listeningPorts,
+    }),
     files: createImageFiles({ client, temporary }).files,
-    ensureNetwork: verb('ensureNetwork', networks.ensure),
-    removeOtherNetworks: verb('removeOtherNetworks', networks.removeOthers),
-    start: verb('start', containers.start),
-    runOnce: verb('runOnce', once.runOnce),
-    removeLeftOnce: verb('removeLeftOnce', temporary.removeLeft),
-    inspect: verb('inspect', containers.inspect),
-    list: verb('list', containers.list),
-    stop: verb('stop', containers.stop),
-    remove: verb('remove', containers.remove),
-    waitForExit: verb('waitForExit', life.waitForExit),
-    listeningPorts: verb('listeningPorts', life.listeningPorts),
     output: life.output,
     watch: createEvents({ client, instance, networks, deadlines, clock, log }).watch,
   };
+}
+
+/** What no verb expected leaves as an error of the table, and is worth a line in the log. */
+function guarded<Verbs extends Readonly<Record<string, (...given: never[]) => Promise<unknown>>>>(log: Logger, verbs: Verbs): Verbs {
+  return Object.fromEntries(Object.entries(verbs).map(([name, verb]) => [name, async (...given: never[]) => {
+    try {
+      return await verb(...given);
+    } catch (error) {
+      const failure = toEngineError(error);
+      if (failure !== error) log.warn('the engine refused', { verb: name, error });
+      throw failure;
+    }
+  }])) as Verbs;
 }

@@ -8,7 +8,7 @@ import type { EngineEvent } from './port.js';
 export const WATCHED: { type: ('container' | 'image' | 'network')[]; event: string[] } = {
   type: ['container', 'image', 'network'],
   // `remove` is what engines of another make say for `destroy` and `delete`.
-  event: ['kill', 'die', 'destroy', 'remove', 'delete', 'untag', 'disconnect'],
+  event: ['pause', 'unpause', 'kill', 'die', 'destroy', 'remove', 'delete', 'untag', 'disconnect'],
 };
 
 export interface ReadEvent {
@@ -54,6 +54,7 @@ export function createEventReader(instance: InstanceId): EventReader {
       if (ENDING.has(attributes.signal ?? '')) note(killed, id);
       return [];
     }
+    if (action === 'pause' || action === 'unpause') return [{ kind: action === 'pause' ? 'container-paused' : 'container-resumed', container: id as ContainerId }];
     const byHand = killed.delete(id) || action !== 'die';
     return [{ kind: 'container-lost', container: id as ContainerId, byHand }];
   };

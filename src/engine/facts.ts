@@ -12,7 +12,7 @@ export interface EngineFacts {
 /** The parts of the engine's own answers that are read here; each may be missing. */
 export interface EngineAnswers {
   readonly version: { readonly Version?: string; readonly ApiVersion?: string; readonly Os?: string; readonly Components?: readonly { readonly Name: string; readonly Version: string; readonly Details?: { readonly GitCommit?: string } }[] };
-  readonly info: { readonly Driver?: string; readonly OperatingSystem?: string; readonly OSType?: string; readonly SecurityOptions?: readonly string[] | null; readonly MemoryLimit?: boolean; readonly SwapLimit?: boolean; readonly PidsLimit?: boolean };
+  readonly info: { readonly Driver?: string; readonly DockerRootDir?: string; readonly OperatingSystem?: string; readonly OSType?: string; readonly SecurityOptions?: readonly string[] | null; readonly MemoryLimit?: boolean; readonly SwapLimit?: boolean; readonly PidsLimit?: boolean };
 }
 
 export interface FactsReader {
@@ -52,7 +52,7 @@ export function readFacts(answers: EngineAnswers, address: string): EngineFacts 
   const apiVersion = version.ApiVersion ?? '1.24';
   const builder = isAtLeast(apiVersion, [1, 39]) && (info.OSType ?? version.Os) === 'linux' ? 'buildkit' : 'classic';
   return {
-    description: { version: version.Version ?? 'unknown', apiVersion, builder, address, warnings: warningsOf(answers, builder), storageDriver: info.Driver ?? 'unknown' },
+    description: { version: version.Version ?? 'unknown', apiVersion, builder, address, warnings: warningsOf(answers, builder), storageDriver: info.Driver ?? 'unknown', rootDir: address.startsWith('unix:') ? info.DockerRootDir ?? null : null },
     desktop: /docker desktop/i.test(info.OperatingSystem ?? ''),
   };
 }

@@ -1,10 +1,11 @@
 import type { Readable } from 'node:stream';
-import type { BuildId, BuildKey, CommitHash, ContainerId, EnvironmentName, ImageId, ProjectName, ReleaseNumber } from '../domain/ids.js';
+import type { BuildId, BuildKey, ContainerId, ImageId, ProjectName } from '../domain/ids.js';
 import type { ImageReference } from '../domain/image-reference.js';
-import type { Target } from '../domain/target.js';
+import type { ContainerExit, ContainerSpec, EngineContainer, ListeningPort, OnceOptions, OnceSpec, OutputLine, OutputOptions, StartedContainer } from './container.js';
 import type { EngineDescription, Protection } from './description.js';
 
 export type { EngineDescription, Protection };
+export type { ContainerExit, ContainerOwner, ContainerSpec, EngineContainer, ListeningPort, OnceOptions, OnceOutput, OnceSpec, OutputLine, OutputOptions, StartedContainer } from './container.js';
 
 /**
  * The port to containers, in product verbs. One suite in `test/contract` holds for every implementation.
@@ -83,6 +84,10 @@ export interface ContainerEngine {
   output(id: ContainerId, options: OutputOptions): AsyncIterable<OutputLine>;
   /** SIGTERM, then SIGKILL after `graceMs`. Nothing happens when it is stopped or gone. */
   stop(id: ContainerId, graceMs: number): Promise<void>;
+  /** Freezes all that the container runs. @returns whether it is frozen now; false for one that does not run or is not ours */
+  pause(id: ContainerId): Promise<boolean>;
+  /** Lets what is frozen go on. @returns whether it runs now */
+  resume(id: ContainerId): Promise<boolean>;
   /** Removes the container with its anonymous volumes, running or not. Nothing happens when it is gone. */
   remove(id: ContainerId): Promise<void>;
   /**
@@ -97,6 +102,8 @@ export type EngineEvent =
   | { readonly kind: 'gap' }
   /** It ended, was removed, or lost its address; said more than once. `byHand`: somebody told it to end, or removed it. */
   | { readonly kind: 'container-lost'; readonly container: ContainerId; readonly byHand: boolean }
+  /** It was frozen or goes on, whoever did that; by the time this is heard it may be otherwise again. */
+  | { readonly kind: 'container-paused' | 'container-resumed'; readonly container: ContainerId }
   /** The image or one of its names was removed; anybody's, since the engine no longer knows whose it was. */
   | { readonly kind: 'image-removed'; readonly image: ImageId }
   | { readonly kind: 'network-removed'; readonly project: ProjectName };
@@ -155,90 +162,4 @@ export interface ImageFile {
   readonly path: string;
   /** Equal for two that agree in type, mode, owner and content, or in the target of the link; times do not count. */
   readonly digest: string;
-}
-
-/** Who a container runs for; written as labels, so that they say what exists. */
-export interface ContainerOwner {
-  readonly project: ProjectName;
-  readonly release: ReleaseNumber;
-  /** Null when the image was pulled. */
-  readonly commit: CommitHash | null;
-  readonly build: BuildId | null;
-  readonly environment: EnvironmentName | null;
-  /** Which process of the release's set; null for `web`, the only one that is dialled. */
-  readonly process: string | null;
-}
-
-export interface ContainerSpec extends ContainerOwner {
-  readonly image: ImageId;
-  /** What is run instead of the image's own command, given to its entrypoint where it has one; null for its own. */
-  readonly command: readonly string[] | null;
-  readonly env: Readonly<Record<string, string>>;
-  /** The port to dial; also published on 127.0.0.1 where container addresses are unreachable, for `web` alone. */
-  readonly port: number;
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly pids: number;
-  readonly profile: 'compat' | 'strict';
-  readonly stopTimeoutMs: number;
-}
-
-/** A command that is run once, of whose container nobody may dial a port. */
-export type OnceSpec = Omit<ContainerSpec, 'process' | 'command'>;
-
-export interface OnceOptions {
-  /** Given to the image's entrypoint where it has one. */
-  readonly command: readonly string[];
-  /** Takes what is printed, as it comes; the command waits while the promise does. */
-  readonly onOutput: (output: OnceOutput) => Promise<void>;
-  readonly signal: AbortSignal;
-}
-
-export interface OnceOutput {
-  readonly stream: OutputLine['stream'];
-  /** A piece of it, cut anywhere but within a character, with the line ends it came with. */
-  readonly text: string;
-}
-
-export interface StartedContainer {
-  readonly id: ContainerId;
-  readonly target: Target;
-}
-
-export interface EngineContainer extends ContainerOwner {
-  readonly id: ContainerId;
-  readonly image: ImageId;
-  readonly running: boolean;
-  /** Null unless it runs. */
-  readonly target: Target | null;
-  /** Null while it runs or before it started. */
-  readonly exit: ContainerExit | null;
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
-}
-
-export interface ContainerExit {
-  readonly code: number;
-  readonly outOfMemory: boolean;
-  /** The engine's own words, when it has any. */
-  readonly message: string | null;
-}
-
-export interface ListeningPort {
-  readonly port: number;
-  /** True when only the container itself can reach it. */
-  readonly loopbackOnly: boolean;
-}
-
-export interface OutputOptions {
-  readonly tail: number;
-  readonly follow: boolean;
-  readonly signal?: AbortSignal;
-}
-
-export interface OutputLine {
-  /** RFC 3339, from the engine. */
-  readonly at: string;
-  readonly stream: 'stdout' | 'stderr';
-  readonly text: string;
 }

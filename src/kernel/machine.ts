@@ -22,13 +22,18 @@ export interface MachineFacts {
   /** How late timers fire, over the last whole minute; null in the first moments. */
   readonly eventLoop: EventLoopDelay | null;
   /** Of the file system with the state directory; null when it does not say. */
-  readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
+  readonly disk: DiskSpace | null;
 }
+
+/** `freeBytes` is what may still be written, which is less than what is not used where some is kept back. */
+export interface DiskSpace { readonly freeBytes: number; readonly usedBytes: number; readonly totalBytes: number }
 
 export interface EventLoopDelay { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number }
 
 export interface Machine extends Part {
   facts(): Promise<MachineFacts>;
+  /** Of the file system with a folder; null when it does not say. */
+  disk(folder: string): Promise<MachineFacts['disk']>;
 }
 
 export interface MachineDeps {
@@ -67,6 +72,7 @@ export function createMachine({ runtime, folder, clock, log, loops }: MachineDep
       delays.disable();
       await loop?.stop();
     },
+    disk: diskOf,
     facts: async () => {
       const { rss, heapUsed, heapTotal, external } = runtime.memoryUsage();
       return {
@@ -84,8 +90,8 @@ const lateness = (nanoseconds: number): number => Math.max(0, Math.round((nanose
 
 async function diskOf(folder: string): Promise<MachineFacts['disk']> {
   try {
-    const { bavail, blocks, bsize } = await statfs(folder);
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
+    const { bavail, bfree, blocks, bsize } = await statfs(folder);
+    return { freeBytes: bavail * bsize, usedBytes: (blocks - bfree) * bsize, totalBytes: blocks * bsize };
   } catch {
     return null;
   }

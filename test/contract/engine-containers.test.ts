@@ -104,6 +104,52 @@ describe.each(WORLDS)('containers on the %s engine', (_name, enter) => {
     expect(await home.engine.waitForExit(id, NEVER)).toBeUndefined();
   });
 
+  it('freezes a container, which answers what came meanwhile once it goes on', async () => {
+    await using home = await enter();
+    const { id, target } = await home.engine.start(specFor(home, await buildApp(home, 'serve')));
+    expect(await ask(target)).toBe('hello from /');
+    expect(await home.engine.pause(id)).toBe(true);
+    expect(await home.engine.inspect(id)).toMatchObject({ running: true, paused: true, target, exit: null });
+    expect((await home.engine.list()).map(({ paused }) => paused)).toEqual([true]);
+    let isAnswered = false;
+    const answer = ask(target, '/later').finally(() => { isAnswered = true; });
+    // Looking at it takes longer than an answer would.
+    for (let looks = 0; looks < 5; looks += 1) await home.engine.inspect(id);
+    expect(isAnswered).toBe(false);
+    expect(await home.engine.resume(id)).toBe(true);
+    expect(await answer).toBe('hello from /later');
+    expect(await home.engine.inspect(id)).toMatchObject({ running: true, paused: false });
+  });
+
+  it('freezes what is frozen, and lets go on what goes on, without a word', async () => {
+    await using home = await enter();
+    const { id } = await home.engine.start(specFor(home, await buildApp(home, 'serve')));
+    expect([await home.engine.resume(id), await home.engine.pause(id), await home.engine.pause(id), await home.engine.resume(id)]).toEqual([true, true, true, true]);
+  });
+
+  it('freezes nothing that does not run, is gone, or is another server’s', async () => {
+    await using home = await enter();
+    const ended = await home.engine.start(specFor(home, await buildApp(home, 'crash')));
+    await home.engine.waitForExit(ended.id, NEVER);
+    const { id } = await home.engine.start(specFor(home, await buildApp(home, 'serve'), { release: second }));
+    expect([await home.engine.pause(ended.id), await home.engine.resume(ended.id), await home.engine.pause(GONE), await home.engine.resume(GONE)]).toEqual([false, false, false, false]);
+    expect([await home.stranger.pause(id), await home.engine.inspect(id)]).toEqual([false, expect.objectContaining({ paused: false })]);
+    await home.engine.pause(id);
+    expect([await home.stranger.resume(id), await home.engine.inspect(id)]).toEqual([false, expect.objectContaining({ paused: true })]);
+  });
+
+  it('stops and removes what is frozen', async () => {
+    await using home = await enter();
+    const first = await home.engine.start(specFor(home, await buildApp(home, 'serve')));
+    const other = await home.engine.start(specFor(home, await buildApp(home, 'serve'), { release: second }));
+    await home.engine.pause(first.id);
+    await home.engine.pause(other.id);
+    await home.engine.stop(first.id, 5_000);
+    expect(await home.engine.inspect(first.id)).toMatchObject({ running: false, paused: false });
+    await home.engine.remove(other.id);
+    expect(await home.engine.inspect(other.id)).toBeUndefined();
+  });
+
   it('gives the last lines of the output', async () => {
     await using home = await enter();
     const { id } = await home.engine.start(specFor(home, await buildApp(home, 'crash')));

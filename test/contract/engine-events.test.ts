@@ -41,6 +41,17 @@ describe.each(WORLDS)('what happens on the %s engine', (_name, enter) => {
     expect(await heard.until(lostOf(id), 'the end is heard')).toEqual({ kind: 'container-lost', container: id, byHand: false });
   });
 
+  it('a container that is frozen and goes on is told of, whoever does it', async () => {
+    await using home = await enter();
+    await using heard = await listen(home.engine);
+    const { id } = await startApp(home, 'serve');
+    await home.engine.pause(id);
+    await heard.until((event) => event.kind === 'container-paused' && event.container === id, 'the pause is heard');
+    await home.engine.resume(id);
+    await heard.until((event) => event.kind === 'container-resumed' && event.container === id, 'the end of it is heard');
+    expect(heard.ofContainer(id)).toEqual([]);
+  });
+
   it('K20: a container that somebody kills or removes is said to be lost by hand', async () => {
     await using home = await enter();
     await using heard = await listen(home.engine);

@@ -40,6 +40,8 @@ export function countCalls(verbs: ContainerEngine, check: () => void): CountedEn
     waitForExit: counting('waitForExit', (...given: Parameters<ContainerEngine['waitForExit']>) => verbs.waitForExit(...given)),
     listeningPorts: counting('listeningPorts', (...given: Parameters<ContainerEngine['listeningPorts']>) => verbs.listeningPorts(...given)),
     stop: counting('stop', (...given: Parameters<ContainerEngine['stop']>) => verbs.stop(...given)),
+    pause: counting('pause', (...given: Parameters<ContainerEngine['pause']>) => verbs.pause(...given)),
+    resume: counting('resume', (...given: Parameters<ContainerEngine['resume']>) => verbs.resume(...given)),
     remove: counting('remove', (...given: Parameters<ContainerEngine['remove']>) => verbs.remove(...given)),
     files: async function* (...given) {
       calls.files++;

@@ -24,7 +24,7 @@ export interface FakeProgram {
   readonly listens?: readonly ListeningPort[];
 }
 
-type Verbs = Pick<ContainerEngine, 'start' | 'inspect' | 'list' | 'waitForExit' | 'listeningPorts' | 'output' | 'stop' | 'remove'>;
+type Verbs = Pick<ContainerEngine, 'start' | 'inspect' | 'list' | 'waitForExit' | 'listeningPorts' | 'output' | 'stop' | 'pause' | 'resume' | 'remove'>;
 
 export interface FakeContainers {
   readonly verbs: Verbs;
@@ -48,6 +48,8 @@ interface Entry {
   readonly startedAt: number;
   readonly output: OutputLine[];
   exit: ContainerExit | null;
+  /** What came in while it was frozen; undefined while it is not. */
+  frozen: (() => void)[] | undefined;
 }
 
 export interface FakeContainerDeps extends Pick<FakeContainers, 'program'> {
@@ -114,11 +116,16 @@ export function createFakeContainers({ instance, clock, program, hasImage, emit 
       if (other.project === spec.project && other.release === spec.release && other.process === spec.process) await removeEntry(id);
     }
     if (plan.refused !== undefined) throw new AppError('start_failed', `The engine could not start the container: ${plan.refused}`);
-    const server = plan.serve && !plan.exits ? await listen(plan.serve) : undefined;
+    const serve: RequestListener = (req, res) => {
+      const frozen = entries.get(id)?.frozen;
+      if (frozen) frozen.push(() => { serve(req, res); });
+      else plan.serve?.(req, res);
+    };
+    const server = plan.serve && !plan.exits ? await listen(serve) : undefined;
     const id = createHash('sha256').update(`${instance} ${number}`).digest('hex') as ContainerId;
     const answering = plan.at ?? (server?.address() as AddressInfo | null | undefined)?.port;
     const target = answering !== undefined ? { address: '127.0.0.1', port: answering } : { address: `10.213.${number >> 8}.${number & 255}`, port: spec.port };
-    entries.set(id, { id, spec, program: plan, target, server, startedAt: clock.now(), output: [], exit: null });
+    entries.set(id, { id, spec, program: plan, target, server, startedAt: clock.now(), output: [], exit: null, frozen: undefined });
     for (const line of plan.lines ?? []) print(id, line);
     if (plan.exits) await end(entries.get(id), { code: plan.exits.code, outOfMemory: plan.exits.outOfMemory ?? false, message: null }, false);
     return { id, target };
@@ -169,6 +176,22 @@ export function createFakeContainers({ instance, clock, program, hasImage, emit 
     usersOf: (image) => [...entries.values()].filter((entry) => entry.spec.image === image).length,
     close: async () => { await Promise.all([...entries.values()].map((entry) => closeServer(entry.server))); },
     verbs: {
+      pause: async (id) => {
+        const entry = entries.get(id);
+        if (!entry || entry.exit) return false;
+        if (!entry.frozen) emit({ kind: 'container-paused', container: id });
+        entry.frozen ??= [];
+        return true;
+      },
+      resume: async (id) => {
+        const entry = entries.get(id);
+        if (!entry || entry.exit) return false;
+        const { frozen } = entry;
+        entry.frozen = undefined;
+        if (frozen) emit({ kind: 'container-resumed', container: id });
+        frozen?.forEach((goOn) => { goOn(); });
+        return true;
+      },
       start, waitForExit, output, stop,
       inspect: async (id) => { const entry = entries.get(id); return entry && describe(entry); },
       list: async () => [...entries.values()].map(describe),
@@ -182,9 +205,9 @@ export function createFakeContainers({ instance, clock, program, hasImage, emit 
   };
 }
 
-function describe({ id, spec, target, exit, startedAt }: Entry): EngineContainer {
+function describe({ id, spec, target, exit, startedAt, frozen }: Entry): EngineContainer {
   const { project, release, commit, build, environment, process, image } = spec;
-  return { id, project, release, commit, build, environment, process, image, running: exit === null, target: exit ? null : target, exit, startedAt };
+  return { id, project, release, commit, build, environment, process, image, running: exit === null, paused: exit === null && frozen !== undefined, target: exit ? null : target, exit, startedAt };
 }
 
 async function listen(listener: RequestListener): Promise<Server> {

@@ -154,7 +154,7 @@ export function createFakeEngine({ instance, clock, builds: script = () => ({}),
     if (images.delete(id)) events.emit({ kind: 'image-removed', image: id });
   };
 
-  const description: EngineDescription = { version: 'fake', apiVersion: '1.41', builder: 'buildkit', address: 'memory', warnings: [], storageDriver: 'memory' };
+  const description: EngineDescription = { version: 'fake', apiVersion: '1.41', builder: 'buildkit', address: 'memory', warnings: [], storageDriver: 'memory', rootDir: null };
   const removeNetwork = (project: ProjectName) => { if (networks.delete(project)) events.emit({ kind: 'network-removed', project }); };
   const removeOtherNetworks = async (projects: readonly ProjectName[]) => {
     const used = (await containers.verbs.list()).filter(({ running: runs }) => runs).map(({ project }) => project);
