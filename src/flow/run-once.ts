@@ -1,9 +1,10 @@
 import { AppError, toAppError } from '../domain/errors.js';
 import { formatRelease, type ReleaseNumber } from '../domain/ids.js';
+import { createMask, type Mask } from '../domain/mask.js';
 import type { Project } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
 import type { Urls } from '../domain/urls.js';
-import type { ContainerEngine, ContainerExit, OnceOptions } from '../engine/port.js';
+import type { ContainerEngine, ContainerExit, OnceOptions, OnceOutput } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { portOf, specOf } from '../run/start.js';
@@ -29,7 +30,7 @@ export interface OnceWanted {
   readonly project: Project;
   readonly release: ReleaseNumber;
   readonly command: readonly string[];
-  /** As the engine's: the command waits while the promise does. */
+  /** As the engine's: the command waits while the promise does. It is given `***` for the release's secrets. */
   readonly onOutput: OnceOptions['onOutput'];
   /** Aborts when nobody wants it any more. */
   readonly signal: AbortSignal;
@@ -82,7 +83,8 @@ export function createRunOnce({ engine, routes, releases, sources, serveRelease,
       void clock.sleep(LONGEST_MS, done.signal).then(() => {
         if (!done.signal.aborted) over.abort(new AppError('command_timeout', `The command took longer than ${LONGEST_MS / 60_000} minutes, and was killed.`));
       });
-      const exit = await engine.runOnce(spec, { command, onOutput, signal });
+      const masked = maskOutput(createMask(Object.values(await releases.secretsOf(release))), onOutput);
+      const exit = await engine.runOnce(spec, { command, onOutput: masked.onOutput, signal }).finally(masked.end);
       // Not what it was: secrets are given to commands as arguments, too.
       log.info('command run once', { project: project.name, release: release.number, code: exit.code, ms: Math.round(clock.monotonic() - startedAt) });
       return exit;
@@ -106,6 +108,19 @@ export function createRunOnce({ engine, routes, releases, sources, serveRelease,
     close: async () => {
       closing.abort(new AppError('shutting_down', 'The server stops; the command was killed.'));
       await Promise.allSettled(running);
+    },
+  };
+}
+
+/** Each stream has readers of its own. `end` gives out what waited for its rest. */
+function maskOutput(mask: Mask, onOutput: OnceOptions['onOutput']): { readonly onOutput: OnceOptions['onOutput']; end(): Promise<void> } {
+  const masks = { stdout: mask.pieces(), stderr: mask.pieces() };
+  const give = async (stream: OnceOutput['stream'], text: string) => { if (text !== '') await onOutput({ stream, text }); };
+  return {
+    onOutput: ({ stream, text }) => give(stream, masks[stream].push(text)),
+    end: async () => {
+      await give('stdout', masks.stdout.end());
+      await give('stderr', masks.stderr.end());
     },
   };
 }

@@ -24,6 +24,8 @@ export function getReleaseLog(deps: WebDeps): RequestHandler<{ project: string; 
     const name = `${project.name}-${formatRelease(number)}${named === null ? '' : `.${named}`}.log`;
     if (!readQuery(req).isSet('follow') || req.method === 'HEAD') { await sendText(res, { lines: deps.runLogs.read(of, container), name }); return; }
     assertNotForeign(deps, req);
+    // A log is not shown where its secrets cannot be read: once the answer has begun, that would have no status of its own.
+    await deps.releases.secretsOf(release);
     await sendText(res, { lines: deps.runLogs.follow(of, container, deps.streams.hold(req, res)), name, isLive: true });
   };
 }

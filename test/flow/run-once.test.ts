@@ -106,7 +106,7 @@ describe('X16: a command that is run once', () => {
     await using world = await enter();
     await expect(world.run({ release: 7 as Release['number'] })).rejects.toMatchObject({ code: 'unknown_release', message: 'There is no release v7 of shop.' });
     await world.engine.removeImage(world.release.image);
-    await expect(world.run()).rejects.toMatchObject({ code: 'image_gone', status: 410 });
+    await expect(world.run()).rejects.toMatchObject({ code: 'image_gone', status: 410, message: `The image of v1 is gone; it was made of commit ${COMMIT}.` });
     expect(world.ran).toEqual([]);
   });
 
@@ -154,6 +154,23 @@ describe('X16: a command that is run once', () => {
     expect(world.engine.onces).toBe(0);
     await expect(running).rejects.toMatchObject({ code: 'shutting_down' });
     await expect(world.run()).rejects.toMatchObject({ code: 'shutting_down' });
+  });
+
+  it('X12: prints no secret of its release, however it comes', async () => {
+    const output = ['TOKEN=s3c', 'r3t\n', 's3'].map((text) => ({ stream: 'stdout', text } as const));
+    await using world = await enter({ once: () => ({ output: [...output, { stream: 'stderr', text: 's3cr3t' }, { stream: 'stdout', text: 'cr3t s3' }] }) });
+    const said = { stdout: '', stderr: '' };
+    await world.run({ onOutput: async ({ stream, text }) => { said[stream] += text; } });
+    expect(said).toEqual({ stdout: 'TOKEN=***\n*** s3', stderr: '***' });
+  });
+
+  it('X12: is told what waited for its rest when the command is killed', async () => {
+    const gone = new AbortController();
+    await using world = await enter({ once: () => ({ output: [{ stream: 'stdout', text: 'half a s3' }], until: new Promise(() => undefined) }) });
+    let said = '';
+    const running = world.run({ signal: gone.signal, onOutput: async ({ text }) => { said += text; gone.abort(new Error('gone')); } });
+    await expect(running).rejects.toMatchObject({ message: 'gone' });
+    expect(said).toBe('half a s3');
   });
 
   it('X12: is not written down: neither its words nor its secrets are in the log', async () => {

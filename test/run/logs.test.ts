@@ -122,14 +122,14 @@ describe('the last lines', () => {
   it('are a hundred, cleaned', async () => {
     await using house = await startInstances({ program: () => ({ lines: [...Array.from({ length: 150 }, (_, n) => `line ${n + 1}`), '\u001b[1mend\u001b[0m'] }) });
     const { container } = await house.instances.ensure(house.release(), PLACEMENT);
-    const last = await house.logs.last(container);
+    const last = await house.logs.last(house.release(), container);
     expect([last.length, last[0], last.at(-1)]).toEqual([100, 'line 52', 'end']);
   });
 
   it('are none when the engine does not tell, and the log says why', async () => {
     await using house = await startInstances();
     house.engine.down();
-    expect(await house.logs.last('c'.repeat(64) as ContainerId)).toEqual([]);
+    expect(await house.logs.last(house.release(), 'c'.repeat(64) as ContainerId)).toEqual([]);
     expect(house.log.recent()[0]).toMatchObject({ message: 'application output not read' });
   });
 });

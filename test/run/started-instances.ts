@@ -4,7 +4,7 @@ import { hashConfig, type Release, type RunConfig } from '../../src/domain/relea
 import type { ContainerSpec } from '../../src/engine/port.js';
 import type { ApplicationLog } from '../../src/kernel/log.js';
 import { createInstances, type InstanceChange, type Instances } from '../../src/run/instances.js';
-import { createRunLogs, type ReleaseName, type RunLogs } from '../../src/run/logs.js';
+import { createRunLogs, type ReleaseName, type RunLogs, type RunLogsDeps } from '../../src/run/logs.js';
 import type { Probe } from '../../src/run/probe.js';
 import type { Placement } from '../../src/run/start.js';
 import { createFakeClock, type FakeClock } from '../support/fake-clock.js';
@@ -52,13 +52,15 @@ export interface InstancesOptions {
   readonly exposedPorts?: readonly number[];
   /** How long the engine takes to hand out a container's output. */
   readonly outputMs?: number;
+  /** Of every release; may throw. Default: none. */
+  readonly secrets?: () => Readonly<Record<string, string>>;
 }
 
 export const ready: Probe = async () => ({ kind: 'answer', status: 200 });
 export const silent: Probe = async () => ({ kind: 'silence' });
 
 /** The run stage over the engine in memory, on a clock that stands. */
-export async function startInstances({ program, probe = ready, exposedPorts = [], outputMs = 0 }: InstancesOptions = {}): Promise<StartedInstances> {
+export async function startInstances({ program, probe = ready, exposedPorts = [], outputMs = 0, secrets = () => ({}) }: InstancesOptions = {}): Promise<StartedInstances> {
   const temporary = createTestFolder();
   const clock = createFakeClock();
   const log = createQuietLog();
@@ -71,7 +73,8 @@ export async function startInstances({ program, probe = ready, exposedPorts = []
       yield* engine.output(id, options);
     },
   };
-  const logs = createRunLogs({ folder, engine: outputMs > 0 ? slowly : engine, log });
+  const releases: RunLogsDeps['releases'] = { find: async (_project, number) => releaseOf(number, image), secretsOf: async () => secrets() };
+  const logs = createRunLogs({ folder, engine: outputMs > 0 ? slowly : engine, releases, log });
   const all: Instances[] = [];
   const over = new AbortController();
   const another = () => {
