@@ -20,6 +20,7 @@ export default {
     project('contract', ['contract']),
     project('engine', ['engine']),
     project('browser', ['browser']),
+    project('fuzz', ['fuzz']),
   ],
   testTimeout: 30_000,
 };
