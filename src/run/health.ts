@@ -28,7 +28,7 @@ export interface HealthDeps {
 
 /** Looks again and again at what runs with a health line; what is to be done about it is for others to say. */
 export interface Health extends Part {
-  /** `failing` and `good` are told once, `unhealthy` at each look for as long as it runs. */
+  /** `failing` and `good` are told once, `good` also at the first look that finds it so, since it may have failed before it slept; `unhealthy` at each look for as long as it runs. */
   readonly onFinding: Topic<HealthFinding>['subscribe'];
 }
 
@@ -83,6 +83,7 @@ function createLook({ instance, health }: Looked, { probe, clock, tell }: LookDe
   const { test, timeoutMs, unhealthyMs, everyMs } = health;
   const { release, target, host } = instance;
   let failingSince: number | undefined;
+  let isKnown = false;
   // It was probed just before it ran.
   let isFirst = true;
 
@@ -90,7 +91,8 @@ function createLook({ instance, health }: Looked, { probe, clock, tell }: LookDe
     const seen = await probeWithin({ target, host, test }, timeoutMs, { probe, clock, signal });
     if (signal.aborted) return;
     if (isHealthy(seen, test)) {
-      if (failingSince !== undefined) tell({ kind: 'good', instance });
+      if (failingSince !== undefined || !isKnown) tell({ kind: 'good', instance });
+      isKnown = true;
       failingSince = undefined;
       return;
     }

@@ -1,4 +1,5 @@
 import type { ContainerId, ProjectName } from '../domain/ids.js';
+import type { IdleTimes } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
@@ -6,6 +7,7 @@ import { startLoop, type Loop } from '../kernel/loop.js';
 import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
 import type { Instances, RunningInstance } from './instances.js';
+import { planRest, type RestPlan } from './rest-plan.js';
 
 /** What goes through to containers, as the data plane counts it. */
 export interface Traffic {
@@ -13,6 +15,10 @@ export interface Traffic {
   idleMs(container: ContainerId): number | null;
   /** Takes the container's routes out of the table, unless something is in flight. @returns whether it did */
   withdraw(container: ContainerId): boolean;
+  /** Keeps what comes for the container until `wake` has ended, unless something is in flight. @returns whether it does */
+  suspend(container: ContainerId, wake: () => Promise<void>): boolean;
+  /** Lets it through again. */
+  resume(container: ContainerId): void;
   /** Ends when nothing is in flight or the signal aborts. */
   drained(container: ContainerId, signal: AbortSignal): Promise<void>;
 }
@@ -22,38 +28,70 @@ export interface IdleDeps {
   readonly traffic: Traffic;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Milliseconds with nothing in flight after which a project's containers stop; null for never. */
-  readonly stopAfterMs: ReadonlyMap<ProjectName, number | null>;
-  /** Whether an instance may be stopped when nobody uses it; default: any. */
-  readonly mayStop?: (release: Release) => Promise<boolean>;
+  readonly times: ReadonlyMap<ProjectName, IdleTimes>;
+  /** Why a release runs whoever uses it; null for nothing, which is the default. */
+  readonly pinned?: (release: Release) => Promise<string | null>;
   /** Where its loop is entered. */
   readonly loops?: LoopBook;
 }
 
+/** Lets instances that nobody uses sleep, and then stops them: no new request can reach them before they are told to. */
+export interface Idle extends Part {
+  /** What becomes of an instance that runs or sleeps, if nobody uses it from now on. */
+  plan(instance: RunningInstance): Promise<RestPlan>;
+}
+
 const LONGEST_PERIOD_MS = 10_000;
 const CHECKS_PER_LIMIT = 10;
+const NEVER: IdleTimes = { sleepMs: null, stopMs: null };
 
-/** Stops instances that nobody uses: no new request can reach them before they are told to end. */
-export function createIdle({ instances, traffic, clock, log, stopAfterMs, mayStop = () => Promise.resolve(true), loops }: IdleDeps): Part {
+export function createIdle({ instances, traffic, clock, log, times, pinned = () => Promise.resolve(null), loops }: IdleDeps): Idle {
   let loop: Loop | undefined;
-  const stopIfIdle = async ({ release, container }: RunningInstance) => {
-    const idle = traffic.idleMs(container);
-    const limit = stopAfterMs.get(release.project) ?? Infinity;
-    if (idle === null || idle < limit || !await mayStop(release) || !traffic.withdraw(container)) return;
-    log.info('idle instance stops', { project: release.project, release: release.number, idleSeconds: Math.round(idle / 1000) });
-    await instances.stop(release);
+  let unsubscribe = () => undefined as void;
+
+  const plan: Idle['plan'] = async ({ release, container }) => planRest({
+    state: instances.state(release) ?? 'stopping', idleMs: traffic.idleMs(container), times: times.get(release.project) ?? NEVER, pinned: await pinned(release),
+  });
+
+  const sleep = async ({ release, container }: RunningInstance) => {
+    if (!traffic.suspend(container, async () => { await instances.wake(release); })) return;
+    try {
+      await instances.sleep(release);
+    } finally {
+      if (instances.state(release) !== 'sleeping') traffic.resume(container);
+    }
   };
+
+  const stop = async ({ release, container }: RunningInstance) => {
+    if (traffic.withdraw(container)) await instances.stop(release);
+  };
+
+  const look = async (instance: RunningInstance) => {
+    const { next, ...planned } = await plan(instance);
+    if (next === null || !('inMs' in planned) || planned.inMs > 0) return;
+    const { project, number } = instance.release;
+    const idleMs = traffic.idleMs(instance.container);
+    log[next === 'sleep' ? 'debug' : 'info'](`idle instance ${next}s`, { project, release: number, idleSeconds: Math.round((idleMs ?? 0) / 1000) });
+    await (next === 'sleep' ? sleep : stop)(instance);
+  };
+
   const pass = async () => {
-    const results = await Promise.allSettled(instances.running().map(stopIfIdle));
-    for (const result of results) if (result.status === 'rejected') log.error('idle instance not stopped', { error: result.reason });
+    const results = await Promise.allSettled(instances.living().map(look));
+    for (const result of results) if (result.status === 'rejected') log.error('idle instance not laid to rest', { error: result.reason });
   };
+
   return {
+    plan,
     start: () => {
-      const shortest = Math.min(...[...stopAfterMs.values()].map((limit) => limit ?? Infinity));
+      unsubscribe = instances.onChange((change) => { if (change.kind === 'running') traffic.resume(change.instance.container); });
+      const shortest = Math.min(...[...times.values()].flatMap(({ sleepMs, stopMs }) => [sleepMs ?? Infinity, stopMs ?? Infinity]));
       loop = startLoop(Math.min(LONGEST_PERIOD_MS, shortest / CHECKS_PER_LIMIT), pass, { clock, log, noted: loops && { book: loops, name: 'idle instances' } });
       return Promise.resolve();
     },
-    stop: async () => { await loop?.stop(); },
+    stop: async () => {
+      unsubscribe();
+      await loop?.stop();
+    },
   };
 }
 

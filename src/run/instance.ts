@@ -41,5 +41,5 @@ export type InstanceChange =
   | { readonly kind: 'lost'; readonly release: Release; readonly container: ContainerId }
   /** It serves no more: stopped by us (no error unless it was unhealthy), ended by somebody (no error), or by itself. */
   | { readonly kind: 'gone'; readonly release: Release; readonly container: ContainerId | undefined; readonly error: AppError | undefined }
-  /** `cleared`: what was left of one that was lost is gone too. */
-  | { readonly kind: 'starting' | 'stopping' | 'cleared'; readonly release: Release };
+  /** `cleared`: what was left of one that was lost is gone too. `sleeping`: from now on nothing it is asked is answered; `running` follows when it wakes. */
+  | { readonly kind: 'starting' | 'stopping' | 'sleeping' | 'cleared'; readonly release: Release };

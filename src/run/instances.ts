@@ -1,9 +1,9 @@
 import { AppError, toAppError } from '../domain/errors.js';
-import type { ContainerId, ImageId } from '../domain/ids.js';
+import type { ContainerId } from '../domain/ids.js';
 import type { Release } from '../domain/release.js';
 import type { InstanceState } from '../domain/state.js';
 import { isSamePlace } from '../domain/target.js';
-import type { StartedContainer } from '../engine/port.js';
+import type { ContainerEngine, StartedContainer } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { settleAll } from '../kernel/settle-all.js';
@@ -11,6 +11,7 @@ import { createTopic, type Topic } from '../kernel/topic.js';
 import { createEnded } from './ended.js';
 import { membersOf, type FoundSet, type InstanceChange, type ProcessContainer, type RunningInstance } from './instance.js';
 import type { ReleaseName } from './logs.js';
+import { createSleep, type Sleep } from './sleep.js';
 import { createStartBudget } from './start-budget.js';
 import { startRelease, type Placement, type StartDeps } from './start.js';
 import { clearAway, findCrash, stopContainers, type StopDeps } from './stop.js';
@@ -18,14 +19,14 @@ import { clearAway, findCrash, stopContainers, type StopDeps } from './stop.js';
 export type { InstanceChange, RunningInstance } from './instance.js';
 
 export interface InstancesDeps extends StartDeps {
-  readonly engine: StartDeps['engine'] & StopDeps['engine'];
+  readonly engine: StartDeps['engine'] & StopDeps['engine'] & Pick<ContainerEngine, 'pause' | 'resume'>;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
 /** One instance per release: started when wanted, given up when the engine says that it is lost, stopped when told. */
-export interface Instances {
-  /** The running instance; joined by all who want it meanwhile. @throws AppError why it cannot be started */
+export interface Instances extends Sleep {
+  /** The running instance, started or woken; joined by all who want it meanwhile. @throws AppError why it cannot be started */
   ensure(release: Release, placement: Placement): Promise<RunningInstance>;
   /** Takes over what an earlier run of this server started. */
   adopt(release: Release, found: FoundSet): RunningInstance;
@@ -44,8 +45,10 @@ export interface Instances {
   /** `web`'s, unless another process is named. */
   container(release: ReleaseName, named?: string | null): ContainerId | undefined;
   running(): readonly RunningInstance[];
-  /** The releases with the image of which an instance runs, starts or stops. */
-  using(image: ImageId): readonly Release[];
+  /** What runs or sleeps. */
+  living(): readonly RunningInstance[];
+  /** The releases of which an instance runs, starts or stops. */
+  present(): readonly Release[];
   /** Why it last ended or did not start; undefined after a good start. */
   lastFailure(release: ReleaseName): AppError | undefined;
   /** How often it became ready again after an end of its own, since this server started. */
@@ -80,7 +83,8 @@ export function createInstances(deps: InstancesDeps): Instances {
   const budget = createStartBudget({ clock });
   const changes = createTopic<InstanceChange>((error) => { deps.log.error('listener failed', { error }); });
   const closing = new AbortController();
-  const running = () => [...entries.values()].flatMap(({ instance, state }) => (instance && state === 'running' ? [instance] : []));
+  const withState = (...states: InstanceState[]) => [...entries.values()].flatMap(({ instance, state }) => (instance && states.includes(state) ? [instance] : []));
+  const living = () => withState('running', 'sleeping');
   const logOf = (release: ReleaseName) => deps.log.child({ project: release.project, release: release.number });
 
   const leave = (entry: Entry) => { if (entries.get(nameOf(entry.release)) === entry) entries.delete(nameOf(entry.release)); };
@@ -129,9 +133,11 @@ export function createInstances(deps: InstancesDeps): Instances {
     ended.note(container, byHand);
   };
 
+  const rest = createSleep({ engine: deps.engine, find: (name) => entries.get(nameOf(name)), lost, publish: changes.publish });
+
   /** An address has one container: whoever had it before is gone, though the engine may not have said so yet (INV3). */
   const claim = ({ id, target }: StartedContainer) => {
-    for (const { container, target: other } of running()) if (container !== id && isSamePlace(other, target)) void lost(container, false);
+    for (const { container, target: other } of living()) if (container !== id && isSamePlace(other, target)) void lost(container, false);
   };
 
   const serve = (entry: Entry, instance: RunningInstance): RunningInstance => {
@@ -178,10 +184,11 @@ export function createInstances(deps: InstancesDeps): Instances {
   const ensure = async (release: Release, placement: Placement): Promise<RunningInstance> => {
     const known = entries.get(nameOf(release));
     if (known?.stopping) { await known.stopping.catch(() => undefined); return ensure(release, placement); }
+    if (known?.state === 'sleeping') return await rest.wake(release) ?? ensure(release, placement);
     if (known?.instance) return known.instance;
     if (known?.starting) return known.starting;
     if (closing.signal.aborted) throw new AppError('shutting_down', 'No container is started any more.');
-    const refusal = budget.refusal(nameOf(release));
+    const refusal = budget.refusal(nameOf(release), placement.mostRestarts);
     if (refusal) throw refusal;
     const entry = begin(release, 'starting');
     entry.starting = start(entry, placement);
@@ -195,6 +202,8 @@ export function createInstances(deps: InstancesDeps): Instances {
     changes.publish({ kind: 'stopping', release });
     entry.givingUp.abort(new AppError('preview_unavailable', 'It was stopped.'));
     if (entry.starting) await entry.starting.catch(() => undefined);
+    // One that is frozen after it was told to end would not hear it.
+    await rest.settled(release);
     const instance = before ?? entry.instance;
     if (instance) await stopContainers({ release, members: membersOf(instance) }, deps);
     if (because) budget.ended(nameOf(release), because);
@@ -210,7 +219,8 @@ export function createInstances(deps: InstancesDeps): Instances {
   };
 
   return {
-    ensure, stop, lost,
+    ensure, stop, lost, living,
+    ...rest,
     adopt: (release, { web: { id, target, startedAt }, beside, host }) => serve(begin(release, 'running'), {
       release, container: id, beside: beside.map((each) => ({ process: each.process, container: each.id })), target, host, since: startedAt,
     }),
@@ -219,8 +229,8 @@ export function createInstances(deps: InstancesDeps): Instances {
       const instance = entries.get(nameOf(name))?.instance;
       return instance && membersOf(instance).find((each) => each.process === named)?.container;
     },
-    running,
-    using: (image) => [...entries.values()].map(({ release }) => release).filter((release) => release.image === image),
+    running: () => withState('running'),
+    present: () => [...entries.values()].map(({ release }) => release),
     lastFailure: (name) => budget.lastFailure(nameOf(name))?.error,
     restarts: (name) => budget.restarts(nameOf(name)),
     forgive: (name) => { budget.forgive(nameOf(name)); },

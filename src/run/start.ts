@@ -15,6 +15,8 @@ export interface Placement {
   readonly host: string;
   /** Whether another release serves meanwhile: it goes on until this one is healthy. */
   readonly isSwap?: boolean;
+  /** How often it is started again after ends soon after its start; left away where its visitors decide. */
+  readonly mostRestarts?: number;
   /** `SLIPWAY_…` variables of the route, and secrets. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -36,6 +38,8 @@ interface Starting extends StartDeps {
 export interface StartedSet extends StartedContainer { readonly beside: readonly ProcessContainer[] }
 
 const DEFAULT_PORT = 3000;
+/** What is to take another one's place runs for so long with all its processes first: `web` may be ready before another one has failed. */
+const SETTLES_MS = 1_000;
 
 /**
  * Starts a release's containers, `web` first and the others with it, and waits until `web` is ready.
@@ -112,11 +116,12 @@ async function awaitReady(release: Release, { web, started, placement, deps }: A
     const { ready, seen } = await waitUntilReady({ target: web.target, host: placement.host }, {
       probe, clock, readyTimeoutMs, health, isSwap: placement.isSwap === true, signal: AbortSignal.any([signal, over.signal]),
     });
+    if (ready && placement.isSwap === true && started.length > 1) await clock.sleep(SETTLES_MS, AbortSignal.any([signal, over.signal]));
     signal.throwIfAborted();
-    if (ready) return;
     const [first] = ended;
+    if (ready && !first) return;
     if (first) throw await crashOf(release, first, { afterMs: clock.monotonic() - startedAt, logs });
-    const details = { lastLines: await logs.last(web.id) };
+    const details = { lastLines: await logs.last(release, web.id) };
     throw new AppError('start_timeout', describeUnready(release, web.target, { seen, ports: await engine.listeningPorts(web.id) }), { details });
   } finally {
     over.abort();
@@ -126,5 +131,5 @@ async function awaitReady(release: Release, { web, started, placement, deps }: A
 async function crashOf(release: Release, ended: EndedProcess, { afterMs, logs }: { afterMs: number; logs: Pick<RunLogs, 'last'> }): Promise<AppError> {
   const { exit } = ended;
   const removed = `Its container${ended.process === null ? '' : ` of the process ${ended.process}`} was removed while it started.`;
-  return new AppError('crashed', exit ? describeExit(exit, release, { of: ended.process, afterMs }) : removed, { details: { lastLines: await logs.last(ended.container) } });
+  return new AppError('crashed', exit ? describeExit(exit, release, { of: ended.process, afterMs }) : removed, { details: { lastLines: await logs.last(release, ended.container) } });
 }

@@ -32,5 +32,5 @@ export async function clearAway({ release, members }: Stopping, { engine, logs }
 export async function findCrash({ release, member }: { release: Release; member: ProcessContainer }, { engine, logs }: StopDeps): Promise<AppError | undefined> {
   const found = await engine.inspect(member.container).catch(() => undefined);
   if (!found?.exit) return undefined;
-  return new AppError('crashed', describeExit(found.exit, release, { of: member.process }), { details: { lastLines: await logs.last(member.container) } });
+  return new AppError('crashed', describeExit(found.exit, release, { of: member.process }), { details: { lastLines: await logs.last(release, member.container) } });
 }

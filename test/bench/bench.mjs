@@ -8,11 +8,13 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { APPS, createRepository } from './apps.mjs';
+import { measureSleeping } from './sleeping.mjs';
 import { checkoutBuildRun, cleanUp, createAndStart, docker, firstAnswer, LABEL } from './raw.mjs';
 
 const run = promisify(execFile);
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const ROUNDS = 7;
+const WAKE_ROUNDS = 15;
 const LOAD_SECONDS = 4;
 const LOAD_ROUNDS = 5;
 
@@ -25,8 +27,8 @@ async function startChild(args) {
   return { child, line, stop: async () => { child.kill('SIGTERM'); await once(child, 'exit'); } };
 }
 
-async function startServer(repository, state) {
-  const server = await startChild([here('../../dist/main.js'), 'serve', repository, '--port', '0', '--state-dir', state, '--builds-per-minute', '1000']);
+async function startServer(repository, state, more = []) {
+  const server = await startChild([here('../../dist/main.js'), 'serve', repository, '--port', '0', '--state-dir', state, '--builds-per-minute', '1000', '--limits-disk', '100%', ...more]);
   return { ...server, port: Number(new URL(server.line.split(' ').at(-1)).port) };
 }
 
@@ -100,7 +102,8 @@ async function measureApp(name, files) {
     const rest = await memoryMiB(server);
     const opening = await measureOpening(repository, server, state);
     const throughput = await measureThroughput(repository, server);
-    return { name, rest, opening, throughput, after: await memoryMiB(server) };
+    const after = await memoryMiB(server);
+    return { name, rest, opening, throughput, after, sleeping: await measureWaking(repository, folder) };
   } finally {
     await server.stop();
     await removeContainers(state);
@@ -108,15 +111,30 @@ async function measureApp(name, files) {
   }
 }
 
-function rows({ name, rest, opening, throughput, after }) {
+/** With a server of its own, under which previews fall asleep at once. */
+async function measureWaking(repository, folder) {
+  const state = join(folder, 'sleepy');
+  const server = await startServer(repository.folder, state, ['--idle-sleep', '300ms']);
+  try {
+    const figures = await measureSleeping({ port: server.port, commit: await repository.commit('sleeping'), rounds: WAKE_ROUNDS });
+    return { raw: median(figures.raw), slipway: median(figures.slipway) };
+  } finally {
+    await server.stop();
+    await removeContainers(state);
+  }
+}
+
+function rows({ name, rest, opening, throughput, after, sleeping }) {
   const ms = (value) => `${value.toFixed(0)} ms`;
   const row = (what, floor, measured, ratio, bar, met) => ({ what: `${what} (${name})`, floor, measured, ratio, bar, met });
   const unbuilt = opening.unbuilt / opening.rawUnbuilt;
   const present = opening.present / opening.rawPresent;
   const speed = throughput.ratio;
+  const waking = sleeping.slipway / sleeping.raw;
   return [
     row('unbuilt commit → first byte', ms(opening.rawUnbuilt), ms(opening.unbuilt), unbuilt, '≤ 1.3', unbuilt <= 1.3),
     row('image present → first byte', ms(opening.rawPresent), ms(opening.present), present, '≤ 1.3', present <= 1.3),
+    row('sleeping → first byte', ms(sleeping.raw), ms(sleeping.slipway), waking, '≤ 1.5', waking <= 1.5),
     row('requests per second', throughput.bare.toFixed(0), throughput.slipway.toFixed(0), speed, '≥ 0.8', speed >= 0.8),
     row('memory at rest, after the run', '', `${rest.toFixed(0)} MiB, ${after.toFixed(0)} MiB`, null, '', null),
   ];

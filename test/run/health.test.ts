@@ -42,11 +42,11 @@ async function startLooking(script: (second: number, signal: AbortSignal) => Pro
 const run = ({ house }: Looking, health = HEALTH) => house.instances.ensure(house.release({ health }), PLACEMENT);
 
 describe('P8: an instance with a health line', () => {
-  it('is looked at every so often while it runs, and nothing is said while it is well', async () => {
+  it('is looked at every so often while it runs, and that it is well is said once', async () => {
     await using looking = await startLooking(() => good);
     await run(looking);
     await looking.house.clock.advance(45_000);
-    expect([looking.looks, looking.findings]).toEqual([[10, 20, 30, 40], []]);
+    expect([looking.looks, looking.findings]).toEqual([[10, 20, 30, 40], ['10 good']]);
     expect(looking.loops.list().map(({ name, project, periodMs }) => [name, project, periodMs])).toEqual([['health of v1', 'shop', 10_000]]);
   });
 
@@ -55,6 +55,7 @@ describe('P8: an instance with a health line', () => {
     await run(looking);
     await looking.house.clock.advance(65_000);
     expect(looking.findings).toEqual([
+      '10 good',
       '20 failing unhealthy: Release v1: not healthy: GET /healthz 500.',
       '50 unhealthy unhealthy: Release v1: not healthy for 30 s: GET /healthz 500.',
       '60 unhealthy unhealthy: Release v1: not healthy for 40 s: GET /healthz 500.',

@@ -148,6 +148,30 @@ describe('F16: an application that fails again and again', () => {
     expect(house.engine.calls.start).toBe(12);
   });
 
+  it('M16: is started again three times where nobody visits it, and then once every ten minutes', async () => {
+    await using house = await startInstances({ program: () => ({ lines: ['up'] }) });
+    const release = house.release();
+    const crashAfter = async (ms: number) => {
+      const { container } = await house.instances.ensure(release, { ...PLACEMENT, mostRestarts: 3 });
+      await house.clock.advance(ms);
+      house.engine.exit(container, 1, ['down']);
+      await until(async () => house.instances.state(release) === undefined && (await house.engine.list()).length === 0, 'it is gone');
+    };
+    for (let start = 0; start < 4; start += 1) await crashAfter(1_000);
+    const refused = { code: 'crashed', message: 'It exited with code 1. It was started again 3 times, and ended again each time: the next try is ten minutes after the last one.', details: { lastLines: ['up', 'down'] } };
+    await expect(crashAfter(0)).rejects.toMatchObject(refused);
+    await house.clock.advance(10 * MINUTE);
+    await crashAfter(1_000);
+    await expect(crashAfter(0)).rejects.toMatchObject(refused);
+    expect(house.engine.calls.start).toBe(5);
+    // What ran for long before it ended goes round in no circle.
+    await house.clock.advance(10 * MINUTE);
+    await crashAfter(MINUTE);
+    for (let start = 0; start < 3; start += 1) await crashAfter(1_000);
+    await crashAfter(MINUTE);
+    expect(house.engine.calls.start).toBe(10);
+  });
+
   it('may start and stop as often as it likes when it never ends by itself', async () => {
     await using house = await startInstances();
     for (let start = 0; start < 15; start += 1) {

@@ -109,6 +109,32 @@ describe('X4p: a release with processes', () => {
     expect([await textsOf(house, setOf(house), 'worker'), await house.textsOf(setOf(house))]).toEqual([['no such file'], ['web is up']]);
   });
 
+  it.each([0, 1])('takes nobody’s place when one of them ends with code %d just after web is ready', async (code) => {
+    await using house = await startHouse();
+    const wanted = house.instances.ensure(setOf(house), { ...PLACEMENT, isSwap: true });
+    wanted.catch(() => undefined);
+    await house.clock.advance(900);
+    expect(house.instances.state(setOf(house))).toBe('starting');
+    const worker = (await house.engine.list()).find(({ process }) => process === 'worker');
+    if (!worker) throw new Error('the worker does not run');
+    house.engine.exit(worker.id, code, ['no database']);
+    await expect(wanted).rejects.toMatchObject({ code: 'crashed', message: `Its process worker exited with code ${code} after 0.9 s.`, details: { lastLines: ['worker is up', 'no database'] } });
+    expect([await processesOf(house), house.changes]).toEqual([[], ['starting', 'gone: crashed']]);
+  });
+
+  it('takes another one’s place a second after web is ready; one without processes, and one that somebody waits for, at once', async () => {
+    await using house = await startHouse();
+    const [swap, plain] = [{ ...PLACEMENT, isSwap: true }, house.release({}, 2)];
+    await house.instances.ensure(setOf(house, 3), PLACEMENT);
+    await house.instances.ensure(plain, swap);
+    const wanted = house.instances.ensure(setOf(house), swap);
+    await house.clock.advance(999);
+    expect(house.instances.state(setOf(house))).toBe('starting');
+    await house.clock.advance(1);
+    await wanted;
+    expect(house.instances.state(setOf(house))).toBe('running');
+  });
+
   it('is not started when the engine refuses one of them, and leaves nothing', async () => {
     await using house = await startHouse({ mailer: { refused: 'no space left on device' } });
     await expect(house.instances.ensure(setOf(house), PLACEMENT)).rejects.toMatchObject({

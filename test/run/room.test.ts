@@ -1,0 +1,86 @@
+import type { ContainerId } from '../../src/domain/ids.js';
+import type { Release } from '../../src/domain/release.js';
+import { createRoom, type Room } from '../../src/run/room.js';
+import { until } from '../support/until.js';
+import { PLACEMENT, startInstances, type StartedInstances } from './started-instances.js';
+
+interface Crowd extends StartedInstances {
+  readonly room: Room;
+  readonly idle: Map<ContainerId, number | null>;
+  /** Lets a release come in and run, idle for so many milliseconds afterwards. */
+  come(n: number, idleMs: number | null): Promise<Release>;
+}
+
+async function startCrowd(most: number, pinned: readonly number[] = []): Promise<Crowd> {
+  const house = await startInstances();
+  const idle = new Map<ContainerId, number | null>();
+  const idleMs = (container: ContainerId) => idle.get(container) ?? null;
+  const room = createRoom({
+    instances: house.instances, most, log: house.log, pinned: ({ number }) => Promise.resolve(pinned.includes(number) ? 'pinned' : null),
+    traffic: { idleMs, withdraw: (container) => idleMs(container) !== null },
+  });
+  const come: Crowd['come'] = async (n, ms) => {
+    const release = house.release({}, n);
+    const { leave } = await room.enter(release, { mayExceed: false });
+    const { container } = await house.instances.ensure(release, PLACEMENT);
+    leave();
+    idle.set(container, ms);
+    return release;
+  };
+  return { ...house, room, idle, come };
+}
+
+const there = (house: Crowd) => house.instances.present().map(({ number }) => Number(number)).sort();
+
+describe('room for containers', () => {
+  it('is made by whoever was used least recently', async () => {
+    await using house = await startCrowd(3);
+    await house.come(1, 100);
+    await house.come(2, 900);
+    await house.come(3, 500);
+    await house.come(4, 0);
+    expect(there(house)).toEqual([1, 3, 4]);
+    await house.come(5, 0);
+    expect(there(house)).toEqual([1, 4, 5]);
+  });
+
+  it('is never made by what is in use or pinned: who comes then is told so, and nothing stops', async () => {
+    await using house = await startCrowd(2, [2]);
+    await house.come(1, null);
+    await house.come(2, 900);
+    await expect(house.come(3, 0)).rejects.toMatchObject({ code: 'too_busy', message: expect.stringContaining('limits.running') as string });
+    expect([there(house), house.room.count]).toEqual([[1, 2], 2]);
+  });
+
+  it('counts every process, and those that come at the same time', async () => {
+    await using house = await startCrowd(4);
+    await house.come(1, 10);
+    await house.come(2, 20);
+    const set = house.release({ processes: { worker: ['work'] } }, 3);
+    const { leave } = await house.room.enter(set, { mayExceed: false });
+    const both = [house.come(4, 0), house.come(5, 0)];
+    await Promise.all(both);
+    expect([there(house), house.room.count]).toEqual([[4, 5], 4]);
+    leave();
+    expect(house.room.count).toBe(2);
+  });
+
+  it('is exceeded by what takes another one’s place, which goes on until then', async () => {
+    await using house = await startCrowd(1);
+    const old = await house.come(1, 900);
+    const next: Release = { ...house.release({}, 2), route: old.route };
+    await house.room.enter(next, { mayExceed: true });
+    await house.instances.ensure(next, PLACEMENT);
+    expect(there(house)).toEqual([1, 2]);
+  });
+
+  it('can be made for another reason, one by one', async () => {
+    await using house = await startCrowd(10);
+    await house.come(1, 100);
+    await house.come(2, 900);
+    expect((await house.room.relieve('memory'))?.release.number).toBe(2);
+    expect((await house.room.relieve('memory'))?.release.number).toBe(1);
+    expect(await house.room.relieve('memory')).toBeUndefined();
+    await until(async () => (await house.engine.list()).length === 0, 'all are removed');
+  });
+});
