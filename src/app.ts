@@ -17,18 +17,19 @@ import { createFindPreview } from './flow/find-preview.js';
 import { createFindProject } from './flow/find-project.js';
 import { createFollowBranches } from './flow/follow-branches.js';
 import { createHousekeeping } from './flow/housekeeping.js';
-import { createKeepBuilds } from './flow/keep-builds.js';
+import { createImageKeeping } from './flow/image-keeping.js';
+import { createKeepBranches } from './flow/keep-branches.js';
 import { createKeepHealthy } from './flow/keep-healthy.js';
 import { createKeepStages } from './flow/keep-stages.js';
-import { createListImages } from './flow/list-images.js';
 import { createMoveRoute } from './flow/move-route.js';
+import { createNoteFailure } from './flow/note-failure.js';
 import { createOpenPreview } from './flow/open-preview.js';
 import { createOperatePreviews } from './flow/operate-previews.js';
 import { createReadStatus } from './flow/preview-status.js';
 import { createPublishBranches } from './flow/publish-branches.js';
 import { createReadConfig } from './flow/read-config.js';
-import { createRemoveImage } from './flow/remove-image.js';
 import { createRenewPreview } from './flow/renew-preview.js';
+import { createRest } from './flow/rest.js';
 import { createRetireBranches } from './flow/retire-branches.js';
 import { createRunOnce } from './flow/run-once.js';
 import { createReadServerFacts } from './flow/server-facts.js';
@@ -51,7 +52,6 @@ import type { Runtime } from './kernel/runtime.js';
 import { createTemplates } from './kernel/templates.js';
 import { createLedger } from './release/ledger.js';
 import { createHealth } from './run/health.js';
-import { createIdle } from './run/idle.js';
 import { createInstances } from './run/instances.js';
 import { createRunLogs } from './run/logs.js';
 import { probeTarget } from './run/probe.js';
@@ -59,10 +59,11 @@ import { createAnswers } from './serve/answers.js';
 import { createCallers } from './serve/callers.js';
 import { createForward, TIMEOUTS, type ForwardTimeouts } from './serve/forward.js';
 import { createHold } from './serve/hold.js';
+import { LISTENER_LIMITS, type ListenerLimits } from './serve/listener.js';
 import { createPreviewPeers, type HostInterface } from './serve/preview-peers.js';
 import { createRoutingTable } from './serve/routing.js';
 import { createSecondChance } from './serve/second-chance.js';
-import { createServer, MAX_CONNECTIONS } from './serve/server.js';
+import { createServer } from './serve/server.js';
 import { createSharedHost } from './serve/shared-host.js';
 import { createTrustedProxies } from './serve/trusted-proxies.js';
 import { createIgnoreRules } from './source/ignore-rules.js';
@@ -80,6 +81,8 @@ import { createWeb, type WebOptions } from './web/web.js';
 export interface AppDeps {
   readonly config: Config;
   readonly identity: ServerIdentity;
+  /** What secrets in the records are encrypted with; 64 hex digits. */
+  readonly secretsKey: string;
   readonly database: Database;
   readonly engine: ContainerEngine;
   readonly clock: Clock;
@@ -92,6 +95,8 @@ export interface AppDeps {
   readonly networkPool: string;
   /** How long applications may take, where it differs from what is usual. */
   readonly timeouts?: Partial<ForwardTimeouts>;
+  /** The same of clients. */
+  readonly listener?: Partial<ListenerLimits>;
 }
 
 export interface App extends Part {
@@ -111,7 +116,7 @@ const MOST_HELD = 5_000;
 export function createApp(deps: AppDeps): App {
   const { config, identity, database, engine, clock, log } = deps;
   const { settings, stateDir, projects, surroundings } = config;
-  const stores = createStores({ db: database.db, clock, secretsKey: identity.secretsKey });
+  const stores = createStores({ db: database.db, clock, secretsKey: deps.secretsKey });
   const urls = createUrls(() => new URL(settings.url ?? `http://localhost:${server.port()}`), settings.routing);
   const isShared = settings.routing === 'session';
   const serverHost = new URL(settings.url ?? 'http://localhost').hostname;
@@ -134,24 +139,26 @@ export function createApp(deps: AppDeps): App {
     limits: { concurrency: limits.concurrency, perMinute: limits.perMinute, queue: limits.queue, timeoutMs: limits.timeout, silenceMs: limits.silence },
   });
   const ledger = createLedger(stores);
-  const runLogs = createRunLogs({ folder: join(stateDir, 'logs', 'releases'), engine, log });
+  const runLogs = createRunLogs({ folder: join(stateDir, 'logs', 'releases'), engine, ...stores, log });
   const instances = createInstances({ engine, probe: probeTarget, logs: runLogs, clock, log });
   const routing = createRoutingTable({ clock });
   const health = createHealth({ instances, probe: probeTarget, clock, log, loops });
-  const idle = createIdle({ instances, traffic: routing, clock, log, loops, stopAfterMs: new Map(projects.map(({ name, idleStopMs }) => [name, idleStopMs])), mayStop: async ({ route }) => (await stores.routes.find(route))?.kind !== 'stage' });
+  const { idle, room } = createRest({ projects, ...stores, instances, traffic: routing, most: settings.limits.running, clock, log, loops });
 
   const findPreview = createFindPreview({ sources, ...stores });
   const findProject = createFindProject({ projects, sources, ...stores, clock });
   const findImage = createFindImage({ sources, keys: stores.keys, builds, log });
   const readConfig = createReadConfig(stores);
-  const serveRelease = createServeRelease({ ...stores, ledger, instances, routing, hosts, urls, clock, log, drainMs: DRAIN_MS });
-  const openPreview = createOpenPreview({ findImage, readConfig, serveRelease, engine, ...stores, ledger, instances, clock, log });
-  const moveRoute = createMoveRoute({ sources, engine, ...stores, instances, serveRelease, clock, log });
+  const serveRelease = createServeRelease({ ...stores, ledger, instances, routing, room, hosts, urls, clock, log, drainMs: DRAIN_MS });
+  const noteFailure = createNoteFailure({ ...stores, clock });
+  const openPreview = createOpenPreview({ findImage, readConfig, serveRelease, noteFailure, engine, ...stores, ledger, instances, clock, log });
+  const moveRoute = createMoveRoute({ sources, engine, routes: stores.routes, instances, serveRelease, noteFailure, clock, log });
   const stages = createStages({ ...stores, ledger, engine, findImage, instances, readConfig, moveRoute });
   const rollBack = createRollBack({ ...stores, ledger, engine, findImage, moveRoute });
-  const configure = createConfigure({ sources, ...stores, ledger, engine, instances, readConfig, serveRelease, clock, log });
-  const keepHealthy = createKeepHealthy({ projects, sources, health, instances, ...stores, routing, serveRelease, clock, log });
+  const configure = createConfigure({ sources, ...stores, ledger, engine, instances, readConfig, serveRelease, noteFailure, log });
+  const keepHealthy = createKeepHealthy({ projects, sources, health, instances, ...stores, routing, serveRelease, noteFailure, clock, log });
   const keepStages = createKeepStages({ projects, ...stores, instances, findPreview, openPreview, configure, clock, log, loops });
+  const keepBranches = createKeepBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
   const publishBranches = createPublishBranches({ projects, sources, ledger, findImage, stages, clock, log, loops });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });
@@ -183,21 +190,20 @@ export function createApp(deps: AppDeps): App {
     visits, answers, streams, clock, limits: { navigationMs: settings.hold.navigation, requestMs: settings.hold.request, most: MOST_HELD },
     urlOf: urls.preview,
   });
-  const listImages = createListImages({ engine, ...stores, instances, sources });
-  const removeImage = createRemoveImage({ engine, ...stores, builds, instances, routing, sources, log });
-  const keepBuilds = createKeepBuilds({ projects, ...stores, instances, serveRelease, removeImage, log });
+  const { listImages, removeImage, keepBuilds, collect } = createImageKeeping({ projects, machine, engine, ...stores, builds, instances, routing, sources, serveRelease, room, limits: settings.limits, clock, log, loops });
   const deleteImagePreview = createDeleteImagePreview({ ...stores, builds, instances, routing, engine, removeImage, log });
   const diffBuilds = createDiffBuilds({ engine, ...stores, clock });
   const runOnce = createRunOnce({ engine, ...stores, sources, serveRelease, urls, clock, log });
+  const listener = { ...LISTENER_LIMITS, ...deps.listener };
   const readServerFacts = createReadServerFacts({
-    machine, engine, loops, failures, ...stores, builds, instances, hold, routing, streams, sources, clock, connections: () => server.connections(),
-    limits: { queue: limits, held: MOST_HELD, sessions: MOST_SESSIONS, connections: MAX_CONNECTIONS },
+    machine, engine, loops, failures, ...stores, builds, room, hold, routing, streams, sources, clock, connections: () => server.connections(),
+    limits: { queue: limits, held: MOST_HELD, sessions: MOST_SESSIONS, connections: listener.connections, running: settings.limits.running },
   });
   const door = createDoor({ token: identity.token, urls });
   const session = createSession({ records: stores.sessions, secret: identity.sessionSecret, clock, secure: () => urls.secure });
   const webDeps: WebOptions = {
     projects, sources, hosts, urls, findPreview, findProject, openPreview, readStatus, watchStatus, renewPreview, operatePreviews, updateProject, findImage, builds, buildLogs, instances, runLogs, ...stores, stages, rollBack, configure,
-    listImages, removeImage, deleteImagePreview, readServerFacts, diffBuilds, runOnce, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
+    listImages, removeImage, collect, idle, room, routing, deleteImagePreview, readServerFacts, diffBuilds, runOnce, engine, templates: isShared ? prefixTemplates(templates, CONTROL_PREFIX) : templates, streams, door, clock, log, assets: join(deps.views, 'assets'),
     session,
   };
   const web = createWeb(webDeps);
@@ -206,14 +212,14 @@ export function createApp(deps: AppDeps): App {
   const server = createServer({
     listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, callers, checks, shared,
     control: (req, res) => { (shared?.chooses(req) ? chooser : web)(req, res); },
-    isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: hostInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS,
+    isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: hostInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS, limits: listener,
   });
   const housekeeping = createHousekeeping({ projects, ...stores, adoptRunning, builds, findImage, instances, routing, forward, clock, log, loops });
   const watchEngine = createWatchEngine({ projects, ...stores, engine, instances, adoptRunning, clock, log, loops });
 
   const parts: Part[] = [
-    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), updateProject, followBranches, keepHealthy, part({ stop: keepStages.stop }), part({ stop: publishBranches.stop }), builds, part({ stop: instances.close }), part({ stop: forward.close }),
-    housekeeping, health, watchEngine, keepBuilds, begun(keepStages), begun(publishBranches), server, part({ stop: hold.close }), idle, retireBranches, part({ stop: streams.close }), part({ stop: runOnce.close }),
+    failures, machine, part({ stop: database.close }), part({ start: ignore.warm, stop: ignore.close }), together([...sources.values()]), updateProject, followBranches, keepHealthy, part({ stop: keepStages.stop }), part({ stop: keepBranches.stop }), part({ stop: publishBranches.stop }), builds, part({ stop: instances.close }), part({ stop: forward.close }),
+    housekeeping, health, watchEngine, keepBuilds, begun(keepStages), begun(keepBranches), begun(publishBranches), server, part({ stop: hold.close }), idle, collect, retireBranches, part({ stop: streams.close }), part({ stop: runOnce.close }),
   ];
   let started: Part[] = [];
   return {

@@ -54,7 +54,7 @@ export function loadConfig(repository: string | undefined, flags: Flags, env: En
   if (parsed.success) faults.push(...doorFaults(settings), ...hostFaults(settings, projects, given.originOf));
   if (faults.length > 0) throw new ConfigFaults(faults);
   return {
-    settings, projects, registries, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],
+    settings, projects, registries, trustedProxies: settings.trustedProxies, notes: [...notesOf(file, given.originOf), ...unpublished(projects, given.originOf), ...(settings.routing === 'session' ? [SHARED_ORIGIN] : [])],
     stateDir: resolve(settings.stateDir ?? defaultStateDir(env)),
     surroundings: { path: env.PATH ?? '/usr/local/bin:/usr/bin:/bin', home: env.HOME ?? homedir(), dockerHost: env.DOCKER_HOST },
   };
@@ -97,6 +97,10 @@ function notesOf(file: ConfigFile | undefined, originOf: (keys: readonly string[
   const paths = idle.flatMap((keys) => (keys[1] === 'NAME' ? names.map((name) => ['projects', name, ...keys.slice(2)]) : [keys]));
   return paths.filter((keys) => isGiven(file.tree, keys)).map((keys) => `${originOf(keys)} is read, but does nothing in this version`);
 }
+
+/** It names the branch of updates that name none, and a reader may expect more. */
+const unpublished = (projects: readonly Project[], originOf: (keys: readonly string[]) => string): string[] =>
+  projects.filter(({ publish, stages }) => publish !== null && stages.size === 0).map(({ name }) => `${originOf(['projects', name, 'publish'])} releases nothing: ${name} has no stages`);
 
 function isGiven(tree: unknown, keys: readonly string[]): boolean {
   let node: unknown = tree;

@@ -19,7 +19,7 @@ export function readConfigFile(path: string, faults: string[]): ConfigFile | und
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number) => `${path}:${lines.linePos(offset).line}`;
-  for (const { pos, message } of [...document.errors, ...document.warnings]) faults.push(`${at(pos[0])} ${message}`);
+  for (const { code, pos, message } of [...document.errors, ...document.warnings]) faults.push(`${at(pos[0])} ${code === 'DUPLICATE_KEY' ? `${keyAt(text, pos[0])} is given twice: give each key once` : message}`);
   if (document.errors.length > 0) return undefined;
   const tree: unknown = toTree(document, faults, path);
   if (tree === null || typeof tree !== 'object' || Array.isArray(tree)) {
@@ -28,6 +28,8 @@ export function readConfigFile(path: string, faults: string[]): ConfigFile | und
   }
   return { path, tree: tree as Record<string, unknown>, placeOf: (keys) => at(offsetOf(document.contents, keys)) };
 }
+
+const keyAt = (text: string, offset: number): string => /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}]+(?: [^\s:,{}]+)*)/.exec(text.slice(offset))?.[0] ?? 'a key';
 
 function readText(path: string, faults: string[]): string | undefined {
   try {

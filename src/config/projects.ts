@@ -3,7 +3,8 @@ import { basename, dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { parseEnvironmentName, parseProjectName } from '../domain/ids.js';
 import { environmentFault, projectNameFault, RESERVED_PREFIXES, stageFault } from '../domain/preview-name.js';
-import type { EnvironmentSettings, Project } from '../domain/project.js';
+import { isRefName } from '../domain/ref-name.js';
+import type { EnvironmentSettings, IdleTimes, Project } from '../domain/project.js';
 import { describeIssue } from './faults.js';
 import type { ConfigFile } from './file.js';
 import { copyTree } from './gather.js';
@@ -45,7 +46,7 @@ export function keysIn(shape: Readonly<Record<string, unknown>>, [first, ...rest
 }
 
 /** What the schema cannot see: whether names have one reading, and files are there. */
-function faultsOf({ name, keys, file }: Named, { repository, environments, stages, git }: Record<string, unknown>): string[] {
+function faultsOf({ name, keys, file }: Named, { repository, environments, stages, git, publish }: Record<string, unknown>): string[] {
   const folder = dirname(resolve(file.path));
   const found: string[] = [];
   const check = (fault: string | undefined, ...inner: string[]) => {
@@ -56,6 +57,7 @@ function faultsOf({ name, keys, file }: Named, { repository, environments, stage
   const taken = namesIn(stages);
   for (const stage of taken) check(stageFault(stage), 'stages', stage);
   for (const environment of namesIn(environments)) check(environmentFault(environment, { stages: taken }), 'environments', environment);
+  if (typeof publish === 'string' && publish.trim() !== '' && !isRefName(publish)) check(`can be no branch: “${publish}” is not a name that git takes`, 'publish');
   if (typeof repository === 'string') check(repositoryFault(repository, folder), 'repository');
   for (const [key, path] of Object.entries(isTree(git) ? git : {})) if (typeof path === 'string' && !isFile(resolve(folder, path))) check(`names no file: ${resolve(folder, path)}`, 'git', key);
   return found;
@@ -72,7 +74,8 @@ function projectOf({ name, file }: Named, own: ProjectSettings, settings: Settin
   return {
     ...assemble({ name, repository: absolute(own.repository, folder), build: { ...build, args: own.build.args }, run: { ...run, env: own.run.env } }),
     host: own.host ?? null,
-    idleStopMs: own.idle.stop === undefined ? settings.idle.stop : own.idle.stop,
+    idle: idleOf({ ...settings.idle, ...given(own.idle) }),
+    keep: own.keep,
     environments: new Map(Object.entries(own.environments).map(([environment, changed]) => [parseEnvironmentName(environment), environmentOf(changed)])),
     stages: new Map(Object.entries(own.stages).map(([stage, changed]) => [stage, environmentOf(changed)])),
     publish: own.publish ?? null,
@@ -86,6 +89,8 @@ function projectOf({ name, file }: Named, own: ProjectSettings, settings: Settin
 const given = <T extends object>(own: T): { [Name in keyof T]: Exclude<T[Name], undefined> } =>
   Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined)) as { [Name in keyof T]: Exclude<T[Name], undefined> };
 
+const idleOf = ({ sleep, stop }: Settings['idle']): IdleTimes => ({ sleepMs: sleep, stopMs: stop });
+
 const environmentOf = (changed: ProjectSettings['environments'][string]): EnvironmentSettings => ({
   env: changed?.env ?? {}, ...(changed?.memory === undefined ? {} : { memoryBytes: changed.memory }), ...(changed?.cpus === undefined ? {} : { cpus: changed.cpus }),
 });
@@ -97,7 +102,7 @@ interface Parts {
   readonly run: Settings['run'] & { readonly env: Readonly<Record<string, string>> } & Partial<Pick<ProjectSettings['run'], 'health' | 'processes'>>;
 }
 
-function assemble({ name, repository, build, run }: Parts): Omit<Project, 'idleStopMs'> {
+function assemble({ name, repository, build, run }: Parts): Omit<Project, 'idle' | 'keep'> {
   return {
     name: parseProjectName(name), repository, host: null, cache: build.cache, environments: new Map(), stages: new Map(), publish: null, keepBuilds: 2,
     recipe: { context: build.context, dockerfile: build.dockerfile, target: build.target ?? null, args: build.args, platform: null, dependencies: {} },
@@ -118,7 +123,7 @@ export function onlyProject(repository: string, settings: Settings, faults: stri
   if (fault !== undefined) { faults.push(`there is no repository at ${resolve(repository)}`); return []; }
   const whole = absolute(repository, '.');
   const name = nameFrom(basename(whole.replace(/[/:]+$/, '').replace(/\.git$/, '').replace(/\/$/, '')));
-  return [{ ...assemble({ name, repository: whole, build: { ...settings.build, args: {} }, run: { ...settings.run, env: {} } }), idleStopMs: settings.idle.stop }];
+  return [{ ...assemble({ name, repository: whole, build: { ...settings.build, args: {} }, run: { ...settings.run, env: {} } }), idle: idleOf(settings.idle), keep: [] }];
 }
 
 /** `host:path` is ssh unless such a path exists here. */

@@ -66,13 +66,14 @@ export const SETTINGS = z.strictObject({
     request: duration().prefault('30s').describe('How long anything else is held before 503'),
   }).prefault({}),
   idle: z.strictObject({
-    sleep: durationOrNever().prefault('5m').meta(later('Nothing in flight for so long pauses a container')),
+    sleep: durationOrNever().prefault('5m').describe('Nothing in flight for so long freezes a container, which wakes with the next request in milliseconds; or `never`'),
     stop: durationOrNever().prefault('30m').describe('Nothing in flight for so long stops a container; or `never`'),
   }).prefault({}),
   limits: z.strictObject({
-    running: count().prefault(50).meta(later('Containers that may run')),
-    images: count().prefault(500).meta(later('Images that are kept')),
-    disk: share().prefault('85%').meta(later('How full the disk may get')),
+    running: count().prefault(50).describe('Containers that may be there, asleep or awake; those that nobody used for longest go for others'),
+    images: count().prefault(500).describe('Images that are kept; beyond it those that nobody used for longest are removed, and built again when they are wanted'),
+    memory: share().prefault('90%').describe('How full the machine’s memory may get before previews that nobody uses stop'),
+    disk: share().prefault('85%').describe('How full the disk may get before images that nobody needs are removed'),
   }).prefault({}),
   build: z.strictObject(BUILD).prefault({}),
   run: z.strictObject(RUN).prefault({}),
@@ -110,7 +111,7 @@ export const PROJECT = z.strictObject({
   environments: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Named settings that any preview may be opened in, with `&env=NAME`'),
   stages: z.record(z.string(), PLACE().nullable()).prefault({}).describe('Where releases are promoted, in this order, each with settings of its own as an environment has'),
   idle: z.strictObject({
-    sleep: durationOrNever().optional().meta(later('Overrides the server’s')),
+    sleep: durationOrNever().optional().describe('Overrides the server’s; `never` for what works without being asked'),
     stop: durationOrNever().optional().describe('Overrides the server’s; `never` lets it run'),
   }).prefault({}),
   git: z.strictObject({
@@ -118,7 +119,7 @@ export const PROJECT = z.strictObject({
     sshKey: text().optional().describe('A private key file for ssh'),
     knownHosts: text().optional().describe('The hosts file for ssh'),
   }).prefault({}),
-  keep: listOf('a branch pattern', isPattern).prefault([]).meta(later('Branches kept built and running')),
+  keep: listOf('a branch pattern', isPattern).prefault([]).describe('Branches that are kept built and running, such as `[main, release/*]`; `*` stands for anything but a slash, `**` for anything'),
   images: z.strictObject({
     registries: listOf('a registry such as registry.example.com or 127.0.0.1:5000, in lower case', isRegistry).prefault([]).describe('Registries whose images may run with `?image=`; none by default'),
     labels: anyTexts().prefault({}).describe('Labels such an image must carry'),

@@ -18,7 +18,7 @@ export const ERRORS = {
   commit_not_found: { status: 404, title: 'No such commit', remedy: 'Push the commit on a branch or a tag and try again.' },
   unknown_environment: { status: 404, title: 'No such environment', remedy: 'Leave env away, or name one that is configured.' },
   image_not_found: { status: 404, title: 'No such image', remedy: 'Check the name and the tag, push the image to its registry and try again.' },
-  unknown_project: { status: 404, title: 'No such project', remedy: 'Use the host of a project, or add project=NAME.' },
+  unknown_project: { status: 404, title: 'No such project', remedy: 'Name one that there is (slipway ls lists them), use its host, or add project=NAME.' },
   unknown_build: { status: 404, title: 'No such build', remedy: 'Go to the project page for the builds there are.' },
   unknown_preview: { status: 404, title: 'No such preview', remedy: 'Go to the project page for the previews there are.' },
   unknown_release: { status: 404, title: 'No such release', remedy: 'List the releases there are: slipway releases.' },
@@ -39,7 +39,7 @@ export const ERRORS = {
   already_served: { status: 409, title: 'It serves already', remedy: 'Nothing needs to be done.' },
   wrong_stage: { status: 409, title: 'Not from there', remedy: 'Promote through the stages in their order, or force it.' },
   build_not_active: { status: 409, title: 'Nothing to cancel', remedy: 'Only a queued or running build can be cancelled.' },
-  image_gone: { status: 410, title: 'The image is gone', remedy: 'Build its commit again and bring it back from that: repeat the call with rebuild.' },
+  image_gone: { status: 410, title: 'The image is gone', remedy: 'Make a new release of it: roll back to it with rebuild, publish its commit again, or open the preview of that commit or image.' },
   build_image_gone: { status: 410, title: 'The image is gone', remedy: 'Build again without cache and compare that build.' },
   too_large: { status: 413, title: 'Too large', remedy: 'Send less.' },
   unknown_host: { status: 421, title: 'Unknown host', remedy: 'Use the URL this server is configured with.' },
@@ -65,6 +65,7 @@ export const ERRORS = {
   queue_full: { status: 503, title: 'The build queue is full', remedy: 'Try again after Retry-After seconds.' },
   too_busy: { status: 503, title: 'Too busy', remedy: 'Try again after Retry-After seconds.' },
   disk_low: { status: 503, title: 'The disk is nearly full', remedy: 'Remove images that are no longer needed.' },
+  disk_full: { status: 507, title: 'The disk is full', remedy: 'Make room on it and try again.' },
   git_unreachable: { status: 503, title: 'The repository cannot be reached', remedy: 'Check the address, the network and the credentials.' },
   registry_unreachable: { status: 503, title: 'The registry cannot be reached', remedy: 'Check its address and the network, and try again after Retry-After seconds.' },
   project_removed: { status: 503, title: 'The project is not configured any more', remedy: 'Open the preview again once the project is in the configuration file.' },
@@ -80,7 +81,7 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** Whether a failure lies in the surroundings and may be over in a moment: it says nothing about what was asked for. */
-export const isPassing = (code: ErrorCode): boolean => ERRORS[code].status === 503 || code === 'internal';
+export const isPassing = (code: ErrorCode): boolean => ERRORS[code].status === 503 || code === 'internal' || code === 'disk_full';
 
 /** What more is known about a failure; shown to people and programs alike, so never a secret. */
 export interface ErrorDetails {
@@ -116,8 +117,13 @@ export class AppError extends Error {
 /** What happened and what to do next, in whole sentences. */
 export const withRemedy = ({ code, message }: AppError): string => `${message}${/[.!?…]$/.test(message) ? '' : '.'} ${ERRORS[code].remedy}`;
 
+/** How the system and SQLite say that there is no room; SQLite has a code of its own for its shared memory. */
+const NO_ROOM = /^(?:ENOSPC|EDQUOT|SQLITE_FULL|SQLITE_IOERR_SHMSIZE)$/;
+const isNoRoom = (thrown: unknown): boolean => typeof thrown === 'object' && thrown !== null && 'code' in thrown && NO_ROOM.test(String(thrown.code));
+
 /** Turns whatever was thrown into an `AppError`; what is not ours becomes `internal` without its text. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
+  if (isNoRoom(thrown)) return new AppError('disk_full', 'The disk of the state directory is full: nothing more can be recorded.', { cause: thrown });
   return new AppError('internal', 'An unexpected error was logged.', { cause: thrown });
 }

@@ -22,11 +22,18 @@ export interface Project {
   readonly publish: string | null;
   /** Images that each branch keeps for rollback, its current one among them. */
   readonly keepBuilds: number;
-  /** Nothing in flight for so many milliseconds stops an instance; null for never. */
-  readonly idleStopMs: number | null;
+  readonly idle: IdleTimes;
+  /** Patterns of the branches that are kept built and running, such as `release/*`. */
+  readonly keep: readonly string[];
   /** Which prebuilt images may run; none unless a registry is named. */
   readonly images: AllowedImages;
   readonly git: GitCredentials;
+}
+
+/** How many milliseconds nothing may be in flight before an instance sleeps, and before it stops; null for never. */
+export interface IdleTimes {
+  readonly sleepMs: number | null;
+  readonly stopMs: number | null;
 }
 
 export type EnvironmentSettings = Pick<RunConfig, 'env'> & Partial<Pick<RunConfig, 'memoryBytes' | 'cpus'>>;

@@ -71,6 +71,8 @@ export interface LastError {
   readonly code: AppError['code'];
   readonly message: string;
   readonly at: number;
+  /** The release that failed; null when it came to none, left away in older records. */
+  readonly release?: ReleaseNumber | null;
 }
 
 /** SHA-256 over the settings with their keys in order: equal settings have equal hashes. */

@@ -17,14 +17,17 @@ export type SettingChange =
   | { readonly kind: 'set'; readonly name: string; readonly value: string; readonly secret: boolean }
   | { readonly kind: 'unset'; readonly name: string };
 
-const LONGEST_VALUE = 64 * 1024;
+/** Bytes of a value. */
+export const LONGEST_VALUE = 64 * 1024;
 
 /** How a scope is written in records and in the API. */
 export const formatScope = (scope: Scope): string => (scope.kind === 'project' ? 'project' : `${scope.kind}:${scope.name}`);
 
+export const isVariableName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
+
 /** Why a variable of an application cannot have this name, as a sentence without its full stop; undefined when it can. */
 export function variableFault(name: string): string | undefined {
-  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `“${name}” is not the name of a variable`;
+  if (!isVariableName(name)) return `“${name}” is not the name of a variable`;
   return name === 'PORT' || name.startsWith('SLIPWAY_') ? `${name} is given by Slipway itself; use another name` : undefined;
 }
 

@@ -15,10 +15,11 @@ import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import { mayRun } from './find-image-preview.js';
 import type { OpenPreview } from './open-preview.js';
+import { settlePause } from './settle-pause.js';
 
 export interface AdoptRunningDeps {
   readonly projects: readonly Project[];
-  readonly engine: Pick<ContainerEngine, 'list' | 'remove' | 'image' | 'removeLeftOnce' | 'removeOtherNetworks'>;
+  readonly engine: Pick<ContainerEngine, 'list' | 'remove' | 'image' | 'inspect' | 'resume' | 'removeLeftOnce' | 'removeOtherNetworks'>;
   readonly instances: Instances;
   readonly logs: Pick<RunLogs, 'keep'>;
   readonly probe: Probe;
@@ -72,6 +73,7 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
     if (route.kind === 'image' && !mayRun(route, { project, labels: (await engine.image(release.image))?.labels ?? {} })) return false;
     const hosts = deps.openPreview.hostsOf({ project, label: route.label });
     const host = urls.authority(hosts[0] ?? urls.serverHost);
+    await settleAll(found.filter(({ paused }) => paused).map(({ id }) => engine.resume(id)));
     if (!await answers(set.web, release, host)) return false;
     // A visitor may have started another one meanwhile, which took this one's place.
     if (instances.state(release) === undefined) await takeOver(release, { found: { ...set, host }, route, hosts });
@@ -102,7 +104,10 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
   const giveUp = async (instance: RunningInstance, containers: readonly EngineContainer[]) => {
     for (const member of membersOf(instance)) {
       const found = containers.find(({ id }) => id === member.container);
-      if (found && isRunning(found) && (member.process !== null || isSamePlace(found.target, instance.target))) continue;
+      if (found && isRunning(found) && (member.process !== null || isSamePlace(found.target, instance.target))) {
+        if (found.paused !== (instances.state(instance.release) === 'sleeping')) await settlePause(instance, { engine, instances });
+        continue;
+      }
       const exit = found?.exit;
       await instances.lost(member.container, !exit || (!exit.outOfMemory && ENDED_FROM_OUTSIDE.has(exit.code)));
       return;
@@ -119,7 +124,7 @@ export function createAdoptRunning(deps: AdoptRunningDeps): () => Promise<void> 
 
   return async () => {
     // Those that start while the engine is asked are not in its answer.
-    const before = instances.running();
+    const before = instances.living();
     const containers = await engine.list();
     const lost = before.map((instance) => giveUp(instance, containers));
     const results = await Promise.allSettled([...lost, ...groupsOf(containers).map(settle)]);

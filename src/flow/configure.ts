@@ -1,10 +1,9 @@
-import { isPassing, toAppError, type ErrorCode } from '../domain/errors.js';
+import { isPassing, toAppError, type ErrorCode, type ErrorDetails } from '../domain/errors.js';
 import type { EnvironmentName } from '../domain/ids.js';
 import { scopeOf, type Project, type Scope } from '../domain/project.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
 import { assertSettable, type SettingChange } from '../domain/setting.js';
 import type { ContainerEngine } from '../engine/port.js';
-import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { createTurns } from '../kernel/turns.js';
 import type { Ledger } from '../release/ledger.js';
@@ -13,6 +12,7 @@ import type { Source } from '../source/source.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { SettingStore } from '../state/settings.js';
+import type { NoteFailure } from './note-failure.js';
 import { imageGone } from './open-preview.js';
 import { branchOfRelease } from './release-environment.js';
 import type { ReadConfig } from './read-config.js';
@@ -21,14 +21,14 @@ import type { ServeRelease } from './serve-release.js';
 export interface ConfigureDeps {
   readonly sources: ReadonlyMap<Project['name'], Pick<Source, 'refs'>>;
   readonly settings: Pick<SettingStore, 'change'>;
-  readonly routes: Pick<RouteStore, 'list' | 'find' | 'setLastError'>;
+  readonly routes: Pick<RouteStore, 'list' | 'find'>;
   readonly releases: Pick<ReleaseStore, 'find'>;
   readonly ledger: Pick<Ledger, 'current' | 'ensure'>;
   readonly engine: Pick<ContainerEngine, 'image'>;
-  readonly instances: Pick<Instances, 'running' | 'forgive'>;
+  readonly instances: Pick<Instances, 'running' | 'living' | 'state' | 'stop' | 'forgive'>;
   readonly readConfig: ReadConfig;
   readonly serveRelease: Pick<ServeRelease, 'serve'>;
-  readonly clock: Clock;
+  readonly noteFailure: NoteFailure;
   readonly log: Logger;
 }
 
@@ -38,7 +38,7 @@ export interface Applied {
   /** What it is to serve with it; undefined when none could be made. */
   readonly release: Release | undefined;
   /** Why it does not serve that: what served before goes on. */
-  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+  readonly error: ({ readonly code: ErrorCode; readonly message: string } & Pick<ErrorDetails, 'lastLines'>) | null;
 }
 
 export interface Configure {
@@ -54,7 +54,7 @@ export interface Configure {
 }
 
 export function createConfigure(deps: ConfigureDeps): Configure {
-  const { sources, settings, routes, releases, ledger, engine, instances, readConfig, serveRelease, clock, log } = deps;
+  const { sources, settings, routes, releases, ledger, engine, instances, readConfig, serveRelease, noteFailure, log } = deps;
   const turns = createTurns<Project['name']>();
   const behind = new Set<Project['name']>();
 
@@ -85,10 +85,10 @@ export function createConfigure(deps: ConfigureDeps): Configure {
       await serveRelease.serve({ project, route, branch }, async () => (release = await next(project, route, by) ?? await served(route) ?? first));
       return { route, release, error: null };
     } catch (thrown) {
-      const { code, message } = toAppError(thrown);
+      const { code, message, details: { lastLines } } = toAppError(thrown);
       log.warn('configuration not taken up', { project: project.name, route: route.label, code, reason: message });
-      if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
-      return { route, release, error: { code, message } };
+      await noteFailure(route.id, { thrown, release: release?.number ?? null });
+      return { route, release, error: { code, message, ...(lastLines ? { lastLines } : {}) } };
     }
   };
 
@@ -97,8 +97,19 @@ export function createConfigure(deps: ConfigureDeps): Configure {
     return number === null ? undefined : releases.find(route.project, number);
   };
 
+  /** A branch that sleeps is to come back with what holds then. */
+  const stopSleeping = async (project: Project): Promise<void> => {
+    const asleep = instances.living().filter(({ release }) => release.project === project.name && instances.state(release) === 'sleeping');
+    await Promise.all(asleep.map(async ({ release }) => {
+      const route = await routes.find(release.route);
+      if (route?.kind !== 'branch' || !isKnown(route.environment, project.environments)) return;
+      if (route.configHash !== hashConfig((await readConfig(project, scopeOf(route))).config)) await instances.stop(release);
+    }));
+  };
+
   const apply: Configure['apply'] = async (project, by) => {
     const wanted = (await routes.list(project.name)).filter((route) => route.current !== null && takesUp(route, project));
+    await stopSleeping(project);
     const applied = await Promise.all(wanted.map((route) => applyTo(project, route, by)));
     const all = applied.filter((each) => each !== undefined);
     if (all.some(({ error }) => error && isPassing(error.code))) behind.add(project.name);

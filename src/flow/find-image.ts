@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BegunBuild, Builds, EnsureOptions } from '../build/builds.js';
-import type { OpenContext } from '../build/wanted.js';
+import type { BuiltImage, OpenContext } from '../build/wanted.js';
 import { isPull, type Build, type BuildTrigger, type PullRecipe, type Recipe } from '../domain/build.js';
 import { AppError } from '../domain/errors.js';
 import { assertRegistry } from '../domain/image-policy.js';
@@ -28,6 +28,8 @@ export interface FindImageOptions extends EnsureOptions {
 export interface FindImage {
   /** The image, at once or from a build or a pull. @throws AppError of the source and build stages, `image_not_allowed` */
   begin(source: PreviewSource, options: FindImageOptions): Promise<BegunBuild>;
+  /** The same, waited for. A build that a newer one replaced says nothing: whoever waited for it waits for that one. */
+  wait(source: PreviewSource, options: FindImageOptions): Promise<BuiltImage>;
   /** The key: a reference has one, a commit if it was ever computed with the project's recipe. */
   knownKey(source: PreviewSource): Promise<BuildKey | undefined>;
   /** What a recorded build would receive, for taking it up again. */
@@ -70,10 +72,21 @@ export function createFindImage({ sources, keys, builds, log }: FindImageDeps): 
     return builds.begin({ ...of, key: keyOfReference(image), trigger, openContext: contextOf(of) }, options);
   };
 
+  const begin: FindImage['begin'] = (source, options) => (source.commit === null ? beginPull(source, options) : beginBuild(source.project, source.commit, options));
+
+  const wait: FindImage['wait'] = async (source, options) => {
+    const { result } = await begin(source, options);
+    return result.catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'build_replaced') return wait(source, options);
+      throw error;
+    });
+  };
+
   return {
+    begin,
+    wait,
     contextOf,
     knownKey: async (source) => (source.commit === null ? keyOfReference(source.image) : keys.find(entryOf(source.project, source.commit))),
-    begin: (source, options) => (source.commit === null ? beginPull(source, options) : beginBuild(source.project, source.commit, options)),
   };
 }
 

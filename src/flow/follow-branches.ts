@@ -4,6 +4,7 @@ import { formatLabel } from '../domain/preview-name.js';
 import { hasHost, type Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
 import { slugOf } from '../domain/slug.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
@@ -20,7 +21,7 @@ export interface FollowBranchesDeps {
   readonly sources: ReadonlyMap<ProjectName, Pick<Source, 'refs' | 'onChange'>>;
   readonly routes: Pick<RouteStore, 'find'>;
   readonly releases: Pick<ReleaseStore, 'find' | 'latestOfRoute'>;
-  readonly instances: Pick<Instances, 'running' | 'onChange'>;
+  readonly instances: Pick<Instances, 'living' | 'state' | 'stop' | 'onChange'>;
   readonly openPreview: Pick<OpenPreview, 'open'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -30,10 +31,10 @@ export interface FollowBranchesDeps {
 
 const AGAIN_MS = 30_000;
 
-/** Moves running branch previews to their branch's new tip; one that does not run waits for its next visitor. */
+/** Moves running branch previews to their branch's new tip; one that sleeps is stopped, and waits for its next visitor as one that does not run. */
 export function createFollowBranches({ projects, sources, routes, releases, instances, openPreview, clock, log, loops }: FollowBranchesDeps): Part {
   const endings: (() => void | Promise<void>)[] = [];
-  const under = new Set<Promise<void>>();
+  const background = createBackground();
 
   const follow = async (project: Project, release: Release) => {
     const route = await routes.find(release.route);
@@ -41,6 +42,8 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
     if (!route || !ref || release.commit === ref.commit || !hasHost(project, route)) return;
     const current = route.current === null ? undefined : await releases.find(project.name, route.current);
     if (current?.commit === ref.commit || await hasFailed(route, ref.commit)) return;
+    // Nobody looks at it: the next visitor waits for the new tip.
+    if (instances.state(release) === 'sleeping') { await instances.stop(release); return; }
     const { environment } = route;
     await openPreview.open({
       project, kind: 'branch', environment, subject: ref.name, commit: ref.commit, branch: ref.name,
@@ -56,16 +59,14 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
   };
 
   const begin = (project: Project, release: Release) => {
-    const following = follow(project, release).catch((error: unknown) => {
+    void background.begin(follow(project, release), (error) => {
       log.warn('branch not followed', { project: project.name, release: release.number, error });
     });
-    under.add(following);
-    void following.finally(() => under.delete(following));
   };
 
   /** One that takes long to build does not keep the others waiting. */
   const followAll = (project: Project) => {
-    for (const { release } of instances.running()) if (release.project === project.name) begin(project, release);
+    for (const { release } of instances.living()) if (release.project === project.name) begin(project, release);
   };
 
   return {
@@ -88,7 +89,7 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
     },
     stop: async () => {
       for (const end of endings.splice(0)) await end();
-      await Promise.all(under);
+      await background.settled();
     },
   };
 }

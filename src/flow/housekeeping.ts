@@ -51,7 +51,13 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
   const noteEnd = async ({ route, number, project }: Release, { code, message }: AppError) => {
     if ((await routes.find(route))?.current !== number) return;
     log.debug('route lost its instance', { project, route, code });
-    await routes.setLastError(route, { code, message, at: clock.now() });
+    await routes.setLastError(route, { code, message, at: clock.now(), release: number });
+  };
+
+  /** A program closes connections that are older than it likes as soon as it goes on: nothing may be sent on them. */
+  const letGo = (release: Release) => {
+    const container = instances.container(release);
+    if (container) forward.forget(container);
   };
 
   const loop = (name: string, ms: number, step: () => Promise<void>) => {
@@ -61,6 +67,7 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
   return {
     start: async () => {
       endings.push(instances.onChange((change) => {
+        if (change.kind === 'sleeping') letGo(change.release);
         if (change.kind !== 'lost' && change.kind !== 'gone') return;
         const { release, container } = change;
         if (container) { routing.remove(container); forward.forget(container); }

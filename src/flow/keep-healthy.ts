@@ -1,16 +1,18 @@
-import { AppError, isPassing, toAppError } from '../domain/errors.js';
+import { AppError } from '../domain/errors.js';
 import { formatRelease, type RouteId } from '../domain/ids.js';
 import { hasHost, type Project } from '../domain/project.js';
 import type { LastError, Release, Route } from '../domain/release.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import type { Part } from '../kernel/part.js';
+import { createBackground } from '../kernel/background.js';
 import { createTurns } from '../kernel/turns.js';
 import type { Health, HealthFinding } from '../run/health.js';
 import type { Instances, RunningInstance } from '../run/instances.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { Source } from '../source/source.js';
 import type { RouteStore } from '../state/routes.js';
+import type { NoteFailure } from './note-failure.js';
 import { branchOfRelease } from './release-environment.js';
 import type { ServeRelease } from './serve-release.js';
 
@@ -22,17 +24,18 @@ export interface KeepHealthyDeps {
   readonly routes: Pick<RouteStore, 'find' | 'setLastError'>;
   readonly routing: Pick<RoutingTable, 'unroute'>;
   readonly serveRelease: Pick<ServeRelease, 'serve'>;
+  readonly noteFailure: NoteFailure;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** Says on its route when a running release is not healthy, and starts it anew when it stays so; requests wait meanwhile. */
-export function createKeepHealthy({ projects, sources, health, instances, routes, routing, serveRelease, clock, log }: KeepHealthyDeps): Part {
+export function createKeepHealthy({ projects, sources, health, instances, routes, routing, serveRelease, noteFailure, clock, log }: KeepHealthyDeps): Part {
   const turns = createTurns<RouteId>();
   /** What a route's `lastError` was before: why another release could not take over is to be seen again when this one is good. */
   const before = new Map<RouteId, LastError | null>();
   const restarting = new Set<RunningInstance['container']>();
-  const under = new Set<Promise<void>>();
+  const background = createBackground();
   let unsubscribe = () => undefined as void;
 
   /** The route, while it is this release that it serves. */
@@ -45,7 +48,7 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
     const route = await routeOf(release);
     if (!route) return;
     before.set(route.id, route.lastError?.code === 'unhealthy' ? null : route.lastError);
-    await routes.setLastError(route.id, { code, message, at: clock.now() });
+    await routes.setLastError(route.id, { code, message, at: clock.now(), release: release.number });
   };
 
   const clear = async ({ release }: RunningInstance) => {
@@ -66,8 +69,7 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
     try {
       await serveRelease.serve({ project, route, branch: branchOfRelease(sources, { route, release }) }, () => assertCurrent(release));
     } catch (thrown) {
-      const { code, message } = toAppError(thrown);
-      if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
+      await noteFailure(route.id, { thrown, release: release.number });
       throw thrown;
     }
   };
@@ -102,17 +104,15 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
     start: () => {
       unsubscribe = health.onFinding((finding) => {
         const { project, number } = finding.instance.release;
-        const acting = act(finding).catch((error: unknown) => {
+        void background.begin(act(finding), (error) => {
           log.warn('not kept healthy', { project, release: number, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
         });
-        under.add(acting);
-        void acting.finally(() => under.delete(acting));
       });
       return Promise.resolve();
     },
     stop: async () => {
       unsubscribe();
-      await Promise.all(under);
+      await background.settled();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { AppError } from '../domain/errors.js';
 import type { Project } from '../domain/project.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
@@ -30,7 +31,7 @@ const AGAIN_MS = 30_000;
 
 /** Lets stages run whatever happens: after a crash, a reboot, or a changed file, from their image, without git or the builder. */
 export function createKeepStages({ projects, routes, releases, instances, findPreview, openPreview, configure, clock, log, loops }: KeepStagesDeps): Part {
-  const under = new Set<Promise<void>>();
+  const background = createBackground();
   const endings: (() => void | Promise<void>)[] = [];
   const withStages = projects.filter(({ stages }) => stages.size > 0);
 
@@ -42,14 +43,9 @@ export function createKeepStages({ projects, routes, releases, instances, findPr
   };
 
   /** One that takes long to start keeps no other one waiting. */
-  const begin = (what: string, project: Project, work: () => Promise<unknown>) => {
-    const begun = work().then(() => undefined, (error: unknown) => {
-      log.warn(what, { project: project.name, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
-    });
-    under.add(begun);
-    void begun.finally(() => under.delete(begun));
-    return begun;
-  };
+  const begin = (what: string, project: Project, work: () => Promise<unknown>) => background.begin(work(), (error) => {
+    log.warn(what, { project: project.name, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
+  });
 
   const keepAll = (project: Project) => { for (const stage of project.stages.keys()) void begin('stage not kept running', project, () => keep(project, stage)); };
 
@@ -75,7 +71,7 @@ export function createKeepStages({ projects, routes, releases, instances, findPr
     },
     stop: async () => {
       for (const end of endings.splice(0)) await end();
-      await Promise.all(under);
+      await background.settled();
     },
   };
 }

@@ -28,7 +28,7 @@ export interface ListedImage extends Pick<EngineImage, 'id' | 'key' | 'build' | 
 export interface ListImagesDeps {
   readonly engine: Pick<ContainerEngine, 'images'>;
   readonly images: ImageStore;
-  readonly instances: Pick<Instances, 'using'>;
+  readonly instances: Pick<Instances, 'present'>;
   readonly sources: ReadonlyMap<Project['name'], Source>;
 }
 
@@ -52,7 +52,7 @@ export function createListImages({ engine, images, instances, sources }: ListIma
       return {
         id, key, build, bytes, createdAt, tags, project, commits: of, branches: of.flatMap((commit) => branchesAt.get(commit) ?? []).map(({ name }) => name),
         lastUsedAt: latest([datedBy.get(id)?.lastUsedAt, ...own.map(({ route }) => route.lastAccessAt)]),
-        uses: own, running: instances.using(id).map(({ number }) => number), releases: releases.get(id) ?? 0, kept: whyKept(own, refs),
+        uses: own, running: instances.present().filter(({ image }) => image === id).map(({ number }) => number), releases: releases.get(id) ?? 0, kept: whyKept(own, refs),
       };
     });
   };

@@ -1,13 +1,15 @@
-import { AppError, isPassing, toAppError } from '../domain/errors.js';
+import { AppError } from '../domain/errors.js';
 import { formatRelease, type ReleaseNumber, type RouteId } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
 import type { ContainerEngine } from '../engine/port.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
+import type { Ledger } from '../release/ledger.js';
 import type { Instances } from '../run/instances.js';
-import type { RouteStore } from '../state/routes.js';
 import type { Source } from '../source/source.js';
+import type { RouteStore } from '../state/routes.js';
+import type { NoteFailure } from './note-failure.js';
 import { imageGone } from './open-preview.js';
 import { branchOfRelease } from './release-environment.js';
 import type { ServeRelease } from './serve-release.js';
@@ -15,7 +17,8 @@ import type { ServeRelease } from './serve-release.js';
 export interface MoveRouteDeps {
   readonly sources: ReadonlyMap<Project['name'], Pick<Source, 'refs'>>;
   readonly engine: Pick<ContainerEngine, 'image'>;
-  readonly routes: Pick<RouteStore, 'setLastError'>;
+  readonly noteFailure: NoteFailure;
+  readonly routes: Pick<RouteStore, 'find'>;
   readonly instances: Pick<Instances, 'forgive'>;
   readonly serveRelease: Pick<ServeRelease, 'serve'>;
   readonly clock: Clock;
@@ -33,6 +36,8 @@ export interface Moved {
 export interface ToMove {
   readonly project: Project;
   readonly route: Route;
+  /** Who asked for it. */
+  readonly by: string;
   /** Whether it waits for another change that is under way; default: it is refused. */
   readonly waits?: boolean;
 }
@@ -45,24 +50,26 @@ export interface ToMove {
  */
 export type MoveRoute = (of: ToMove, choose: () => Promise<Release>) => Promise<Moved>;
 
-export function createMoveRoute({ sources, engine, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
+export function createMoveRoute({ sources, engine, noteFailure, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
   const busy = new Map<RouteId, Promise<Moved>>();
 
-  const move = async ({ project, route }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
+  const move = async ({ project, route, by }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
     const since = clock.monotonic();
     let tried: ReleaseNumber | undefined;
     try {
       const release = await choose();
       tried = release.number;
       if (await engine.image(release.image) === undefined) throw imageGone(release);
+      const before = (await routes.find(route.id))?.current;
       instances.forgive(release);
       await serveRelease.serve({ project, route, branch: branchOfRelease(sources, { route, release }) }, () => Promise.resolve(release));
       const ms = Math.round(clock.monotonic() - since);
-      log.info('route moved', { project: project.name, route: route.label, release: release.number, reason: release.reason, by: release.by, ms });
+      const moved = { project: project.name, route: route.label, release: release.number };
+      if (before === release.number) log.info('route serves it already', { ...moved, by });
+      else log.info('route moved', { ...moved, reason: release.reason, by, ms });
       return { route, release, ms };
     } catch (thrown) {
-      const { code, message } = toAppError(thrown);
-      if (tried !== undefined && !isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
+      if (tried !== undefined) await noteFailure(route.id, { thrown, release: tried });
       throw thrown;
     }
   };
@@ -77,6 +84,16 @@ export function createMoveRoute({ sources, engine, routes, instances, serveRelea
     busy.set(route.id, moving);
     return moving;
   };
+}
+
+/**
+ * Lets a change pass that took long to prepare while nobody else changed the route: what another person decided meanwhile stays.
+ *
+ * @param since what the route served when the change was asked for
+ * @throws AppError `route_moved`
+ */
+export async function assertUnmoved(route: Route, since: Release | undefined, { ledger }: { readonly ledger: Pick<Ledger, 'current'> }): Promise<void> {
+  if ((await ledger.current(route))?.number !== since?.number) throw new AppError('route_moved', `${route.label} of ${route.project} was changed while the image was built.`);
 }
 
 /** `v7` for people, with what is wrong about it. */

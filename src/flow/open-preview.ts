@@ -1,7 +1,7 @@
 import type { BuiltImage } from '../build/wanted.js';
 import type { BuildTrigger } from '../domain/build.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
-import { AppError, isPassing, toAppError } from '../domain/errors.js';
+import { AppError } from '../domain/errors.js';
 import { formatRelease, type CommitHash, type ImageId, type ProjectName, type RouteId } from '../domain/ids.js';
 import { assertLabels, carriesLabels } from '../domain/image-policy.js';
 import { scopeOf } from '../domain/project.js';
@@ -16,7 +16,8 @@ import type { ImageStore } from '../state/images.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
 import { assertOwnRoute } from './find-image-preview.js';
-import type { CommitPreview, FoundPreview, ImagePreview, PreviewSource } from './preview.js';
+import type { NoteFailure } from './note-failure.js';
+import type { CommitPreview, FoundPreview, ImagePreview } from './preview.js';
 import type { ReadConfig } from './read-config.js';
 import type { ServeRelease } from './serve-release.js';
 
@@ -29,6 +30,7 @@ export interface OpenPreviewDeps {
   readonly instances: Pick<Instances, 'forgive'>;
   readonly readConfig: ReadConfig;
   readonly serveRelease: ServeRelease;
+  readonly noteFailure: NoteFailure;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -56,8 +58,15 @@ export interface Opening {
   readonly label: string;
 }
 
+/** One opening, with the release it came to. */
+interface Attempt {
+  readonly route: Route;
+  readonly options: OpenOptions;
+  release: Release | undefined;
+}
+
 export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
-  const { findImage, engine, images, routes, ledger, instances, readConfig, serveRelease, clock, log } = deps;
+  const { findImage, engine, images, routes, ledger, instances, readConfig, serveRelease, noteFailure, clock, log } = deps;
   const flights = createSingleFlight<string, RunningInstance>();
   const underWay = new Map<string, { readonly commit: CommitHash | null; readonly since: number }>();
   const changes = createTopic<Opening>((error) => { log.error('listener failed', { error }); });
@@ -67,32 +76,34 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     const { project, kind, label, environment, subject } = preview;
     const route = await routes.ensure({ project: project.name, kind, label, environment, subject });
     if (preview.kind === 'image') assertOwnRoute(preview, route);
+    const attempt: Attempt = { route, options, release: undefined };
     try {
-      return await runRelease(preview, { route, options });
+      return await runRelease(preview, attempt);
     } catch (thrown) {
-      const { code, message } = toAppError(thrown);
-      if (!isPassing(code)) await routes.setLastError(route.id, { code, message, at: clock.now() });
+      await noteFailure(route.id, { thrown, release: attempt.release?.number ?? null });
       throw thrown;
     }
   };
 
   /** An image that goes between the look and the start is made again, once. */
-  const runRelease = async (preview: FoundPreview, { route, options, last = false }: { route: Route; options: OpenOptions; last?: boolean }): Promise<RunningInstance> => {
+  const runRelease = async (preview: FoundPreview, attempt: Attempt, { last = false } = {}): Promise<RunningInstance> => {
     const { project, branch } = preview;
+    const { route, options } = attempt;
     // Whatever takes long is waited for outside the turn of the route, so that a rollback waits for no build.
-    const built = await unbuiltRelease(preview, { route, by: options.trigger }) ? undefined : await findBuilt(preview, options);
-    let release: Release | undefined;
+    const built = await unbuiltRelease(preview, { route, by: options.trigger }) ? undefined : await findImage.wait(preview, options);
     const choose = async () => {
-      release = await unbuiltRelease(preview, { route, by: options.trigger }) ?? await makeRelease(preview, { route, by: options.trigger, built: built ?? await findBuilt(preview, options) });
+      const release = await unbuiltRelease(preview, { route, by: options.trigger }) ?? await makeRelease(preview, { route, by: options.trigger, built: built ?? await findImage.wait(preview, options) });
       if (options.retry === true) instances.forgive(release);
-      return release;
+      return attempt.release = release;
     };
     try {
       return await serveRelease.serve({ project, route, branch }, choose);
     } catch (error) {
+      const { release } = attempt;
       if (last || !release || preview.kind === 'stage' || await hasImage(release).catch(() => true)) throw error;
       instances.forgive(release);
-      return runRelease(preview, { route, options, last: true });
+      attempt.release = undefined;
+      return runRelease(preview, attempt, { last: true });
     }
   };
 
@@ -143,15 +154,6 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
   const assertAllowed = async ({ project, image }: ImagePreview, id: ImageId) => {
     const pulled = await engine.image(id);
     if (pulled) assertLabels(pulled.labels, project.images.labels, image);
-  };
-
-  /** A build that a newer one replaced says nothing: whoever waited for it waits for that one. */
-  const findBuilt = async (source: PreviewSource, options: OpenOptions): Promise<BuiltImage> => {
-    const { result } = await findImage.begin(source, options);
-    return result.catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'build_replaced') return findBuilt(source, options);
-      throw error;
-    });
   };
 
   /** Tells of the opening from its begin to its end. */

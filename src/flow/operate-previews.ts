@@ -1,5 +1,5 @@
 import { AppError } from '../domain/errors.js';
-import type { ProjectName, RefName } from '../domain/ids.js';
+import type { ProjectName, RefName, RouteId } from '../domain/ids.js';
 import { parseLabel } from '../domain/preview-name.js';
 import { hasHost, labelNames, type Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
@@ -16,7 +16,7 @@ import type { RenewPreview } from './renew-preview.js';
 export interface OperatePreviewsDeps {
   readonly sources: ReadonlyMap<ProjectName, Pick<Source, 'refs'>>;
   readonly routes: Pick<RouteStore, 'find'>;
-  readonly instances: Pick<Instances, 'running' | 'state' | 'container' | 'stop'>;
+  readonly instances: Pick<Instances, 'living' | 'present' | 'state' | 'container' | 'stop'>;
   readonly routing: Pick<RoutingTable, 'unroute'>;
   readonly findPreview: Pick<FindPreview, 'find'>;
   readonly readStatus: ReadStatus;
@@ -41,7 +41,7 @@ export interface OperatePreviews {
    * @throws AppError of a build's begin; what had begun goes on
    */
   restartAll(project: Project, options: { readonly invalidate: boolean }): Promise<number>;
-  /** Stops all that runs, but for stages, which always run. The next visit starts each again. */
+  /** Stops all that runs or starts, but for stages, which always run. The next visit starts each again. */
   stopAll(project: Project): Promise<number>;
   /** Restarts one, or opens it. */
   restart(preview: FoundPreview): Promise<number>;
@@ -62,7 +62,7 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
   };
 
   const running: OperatePreviews['running'] = async (project) => {
-    const own = instances.running().filter(({ release }) => release.project === project.name);
+    const own = instances.living().filter(({ release }) => release.project === project.name);
     const found = await Promise.all([...new Set(own.map(({ release }) => release.route))].map(async (id): Promise<RunningPreview | undefined> => {
       const ofRoute = own.filter(({ release }) => release.route === id);
       const [first] = ofRoute;
@@ -72,6 +72,11 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
       return preview ? { preview, running: ofRoute } : undefined;
     }));
     return found.filter((each) => each !== undefined);
+  };
+
+  const stageRoutes = async (of: readonly Release[]): Promise<ReadonlySet<RouteId>> => {
+    const found = await Promise.all([...new Set(of.map(({ route }) => route))].map(routes.find));
+    return new Set(found.flatMap((route) => (route?.kind === 'stage' ? [route.id] : [])));
   };
 
   const stopReleases = async (releases: readonly Release[]) => {
@@ -104,10 +109,13 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
       return all.length;
     },
     stopAll: async (project) => {
-      const all = (await running(project)).filter(({ preview }) => preview.kind !== 'stage');
-      await stopReleases(all.flatMap(releasesOf));
-      log.info('previews stopped', { project: project.name, count: all.length });
-      return all.length;
+      const own = instances.present().filter((release) => release.project === project.name);
+      const stages = await stageRoutes(own);
+      const told = own.filter(({ route }) => !stages.has(route));
+      await stopReleases(told);
+      const count = new Set(told.map(({ route }) => route)).size;
+      log.info('previews stopped', { project: project.name, count });
+      return count;
     },
     restart: async (preview) => {
       const { release, tried } = await readStatus(preview);

@@ -1,6 +1,7 @@
 import { AppError } from '../domain/errors.js';
 import type { CommitHash, ProjectName } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
@@ -28,7 +29,7 @@ const AGAIN_MS = 30_000;
 /** Releases each new commit of a project's publish branch to its first stage. One that failed is not tried again by itself. */
 export function createPublishBranches({ projects, sources, ledger, findImage, stages, clock, log, loops }: PublishBranchesDeps): Part {
   const tried = new Map<ProjectName, CommitHash>();
-  const under = new Set<Promise<void>>();
+  const background = createBackground();
   const endings: (() => void | Promise<void>)[] = [];
 
   const tipOf = ({ name, publish: branch }: Project): CommitHash | undefined => sources.get(name)?.refs().refs.find((ref) => ref.kind === 'branch' && ref.name === branch)?.commit;
@@ -44,13 +45,11 @@ export function createPublishBranches({ projects, sources, ledger, findImage, st
 
   const begin = (project: Project, first: string) => {
     const tip = tipOf(project);
-    const publishing = publish(project, first).catch((error: unknown) => {
+    void background.begin(publish(project, first), (error) => {
       // The stage was being changed at that moment, or the surroundings failed: the next look tries again, unless there is a newer commit.
       if (error instanceof AppError && (error.code === 'route_busy' || error.status === 503) && tried.get(project.name) === tip) tried.delete(project.name);
       log.warn('branch not published', { project: project.name, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
     });
-    under.add(publishing);
-    void publishing.finally(() => under.delete(publishing));
   };
 
   return {
@@ -66,7 +65,7 @@ export function createPublishBranches({ projects, sources, ledger, findImage, st
     },
     stop: async () => {
       for (const end of endings.splice(0)) await end();
-      await Promise.all(under);
+      await background.settled();
     },
   };
 }

@@ -15,7 +15,7 @@ export interface RemoveImageDeps {
   readonly engine: Pick<ContainerEngine, 'image' | 'images' | 'removeImage'>;
   readonly images: ImageStore;
   readonly builds: Pick<Builds, 'alone' | 'activeOf'>;
-  readonly instances: Pick<Instances, 'using' | 'container' | 'stop'>;
+  readonly instances: Pick<Instances, 'present' | 'container' | 'stop'>;
   readonly routing: Pick<RoutingTable, 'unroute'>;
   readonly sources: ReadonlyMap<Project['name'], Source>;
   readonly log: Logger;
@@ -50,7 +50,7 @@ export function createRemoveImage({ engine, images, builds, instances, routing, 
 
   /** Nothing new reaches its containers before they are told to end. */
   const stopAll = async (id: ImageId): Promise<number> => {
-    const releases = instances.using(id);
+    const releases = instances.present().filter(({ image }) => image === id);
     for (const release of releases) {
       const container = instances.container(release);
       if (container) routing.unroute(container);

@@ -38,7 +38,7 @@ export interface RenewPreview {
 export function createRenewPreview({ routes, findImage, instances, routing, openPreview, clock, log, drainMs }: RenewPreviewDeps): RenewPreview {
   const resets = new Map<string, number>();
   const stopOthers = async (build: Build, image: Build['image']) => {
-    const outdated = instances.running().filter(({ release }) => release.project === build.project && release.key === build.key && release.image !== image);
+    const outdated = instances.living().filter(({ release }) => release.project === build.project && release.key === build.key && release.image !== image);
     await Promise.all(outdated.map(async (instance) => {
       // A stage keeps the image that was released to it.
       if ((await routes.find(instance.release.route))?.kind === 'stage') return;

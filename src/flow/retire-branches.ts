@@ -51,7 +51,7 @@ export function createRetireBranches({ sources, routes, instances, routing, cloc
   };
 
   const pass = async () => {
-    const results = await Promise.allSettled(instances.running().map(look));
+    const results = await Promise.allSettled(instances.living().map(look));
     for (const result of results) if (result.status === 'rejected') log.error('preview of a deleted branch not stopped', { error: result.reason });
   };
 

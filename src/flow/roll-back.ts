@@ -1,19 +1,20 @@
+import type { BuiltImage } from '../build/wanted.js';
 import { AppError } from '../domain/errors.js';
-import { formatRelease, type ImageId, type ReleaseNumber } from '../domain/ids.js';
+import { formatRelease, type ReleaseNumber } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { Release, Route } from '../domain/release.js';
 import type { ContainerEngine } from '../engine/port.js';
 import type { Ledger } from '../release/ledger.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { FindImage } from './find-image.js';
-import { noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
+import { assertUnmoved, noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
 import { imageGone } from './open-preview.js';
 
 export interface RollBackDeps {
   readonly releases: Pick<ReleaseStore, 'find' | 'secretsOf'>;
   readonly ledger: Pick<Ledger, 'current' | 'ensure' | 'origin'>;
   readonly engine: Pick<ContainerEngine, 'image'>;
-  readonly findImage: Pick<FindImage, 'begin'>;
+  readonly findImage: Pick<FindImage, 'wait'>;
   readonly moveRoute: MoveRoute;
 }
 
@@ -30,7 +31,7 @@ export interface BackTo {
 /**
  * Brings back an earlier release of a route as a new one: its image with its own configuration and secrets.
  *
- * @throws AppError `nothing_released`, `nothing_earlier`, `unknown_release`, `already_served`, `image_gone`, those of `MoveRoute`
+ * @throws AppError `nothing_released`, `nothing_earlier`, `unknown_release`, `already_served`, `image_gone`, `route_moved`, those of `MoveRoute`
  * @see requirements/x-factor.md, “Rollback, decided once”
  */
 export type RollBack = (of: { readonly project: Project; readonly route: Route }, back: BackTo) => Promise<Moved>;
@@ -62,18 +63,25 @@ export function createRollBack({ releases, ledger, engine, findImage, moveRoute 
     return target;
   };
 
-  /** The release's own image, or one built again of its commit. */
-  const imageOf = async (project: Project, target: Release, rebuild: boolean): Promise<ImageId> => {
-    if (await engine.image(target.image) !== undefined) return target.image;
-    if (!rebuild || target.commit === null) throw imageGone(target);
-    const { result } = await findImage.begin({ project, commit: target.commit }, { trigger: 'api' });
-    return (await result).image;
+  const isGone = async ({ image }: Release): Promise<boolean> => await engine.image(image) === undefined;
+
+  /** What has no image any more is built again outside the move, so that nothing else on the route waits for a builder. */
+  const rebuilt = async (project: Project, release: Release): Promise<BuiltImage | undefined> => {
+    if (!await isGone(release)) return undefined;
+    if (release.commit === null) throw imageGone(release);
+    return findImage.wait({ project, commit: release.commit }, { trigger: 'api', retry: true });
   };
 
-  return ({ project, route }, back) => moveRoute({ project, route }, async () => {
-    const target = await targetOf(route, back);
-    const image = await imageOf(project, target, back.rebuild === true);
-    const { commit, key, build, config, number } = target;
-    return ledger.ensure({ route, commit, key, image, build, config, secrets: await releases.secretsOf(target), by: back.by, reason: 'rollback', rollbackOf: number });
-  });
+  return async ({ project, route }, back) => {
+    const since = back.rebuild === true ? await ledger.current(route) : undefined;
+    const built = since && await rebuilt(project, await targetOf(route, back));
+    return moveRoute({ project, route, by: back.by }, async () => {
+      if (since && built) await assertUnmoved(route, since, { ledger });
+      const target = await targetOf(route, back);
+      if (!built && await isGone(target)) throw imageGone(target);
+      const { image, build, key } = built ? { image: built.image, build: built.build.id, key: built.build.key } : target;
+      const { commit, config, number } = target;
+      return ledger.ensure({ route, commit, key, image, build, config, secrets: await releases.secretsOf(target), by: back.by, reason: 'rollback', rollbackOf: number });
+    });
+  };
 }

@@ -12,6 +12,7 @@ import { createTurns } from '../kernel/turns.js';
 import type { Ledger } from '../release/ledger.js';
 import { retireInstance, type Traffic } from '../run/idle.js';
 import type { Instances, RunningInstance } from '../run/instances.js';
+import type { Room } from '../run/room.js';
 import type { Placement } from '../run/start.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { ReleaseStore } from '../state/releases.js';
@@ -24,6 +25,7 @@ export interface ServeReleaseDeps {
   readonly ledger: Pick<Ledger, 'move'>;
   readonly instances: Instances;
   readonly routing: RoutingTable & Traffic;
+  readonly room: Pick<Room, 'enter'>;
   readonly hosts: HostReader;
   readonly urls: Urls;
   readonly clock: Clock;
@@ -53,16 +55,21 @@ export interface ServeRelease {
   hostsOf(of: { readonly project: Project; readonly label: string }): readonly string[];
 }
 
+/** A stage is started again without anybody's visit: one that ends each time would never rest. */
+const MOST_RESTARTS = 3;
+
 /** A start that failed for a reason of the application's; one more try shows whether it was chance. */
 const UNHEALTHY: ReadonlySet<string> = new Set(['crashed', 'start_timeout']);
 
 export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
-  const { routes, releases, ledger, instances, routing, hosts, urls, clock, log } = deps;
+  const { routes, releases, ledger, instances, routing, room, hosts, urls, clock, log } = deps;
   const turns = createTurns<RouteId>();
   const moves = createTopic<Release>((error) => { log.error('listener failed', { error }); });
   const hostsOf: ServeRelease['hostsOf'] = ({ project, label }) => hosts.hostsOf(project).map((host) => `${label}.${host}`);
   const servesNow = (route: Route, release: Release) =>
-    instances.running().find((running) => running.release.route === route.id && running.release.number !== release.number);
+    instances.living().find((running) => running.release.route === route.id && running.release.number !== release.number);
+
+  const isCurrent = async ({ id }: Route, { number }: Release): Promise<boolean> => (await routes.find(id))?.current === number;
 
   /** What is new to a stage must be healthy, also where nothing runs beside it just now. */
   const takesOverStage = async ({ id, kind }: Route, { number }: Release): Promise<boolean> => {
@@ -75,32 +82,52 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
     return {
       host: urls.authority(host),
       isSwap: servesNow(route, release) !== undefined || await takesOverStage(route, release),
+      ...(route.kind === 'stage' ? { mostRestarts: MOST_RESTARTS } : {}),
       env: await environmentOf({ route, release, branch, host }, { releases, urls }),
     };
+  };
+
+  /** What takes another one's place may come before that one is gone. */
+  const ensureInRoom = async (release: Release, placement: Placement): Promise<RunningInstance> => {
+    if (instances.state(release) !== undefined) return instances.ensure(release, placement);
+    const { leave } = await room.enter(release, { mayExceed: placement.isSwap === true });
+    try {
+      return await instances.ensure(release, placement);
+    } finally {
+      leave();
+    }
   };
 
   /** What is to take another one's place is tried twice, since nobody waits for it. */
   const start = async (wanted: ToServe, release: Release): Promise<RunningInstance> => {
     const placement = await placementOf(wanted, release);
     try {
-      return await instances.ensure(release, placement);
+      return await ensureInRoom(release, placement);
     } catch (error) {
-      if (!placement.isSwap || !(error instanceof AppError) || !UNHEALTHY.has(error.code)) throw error;
+      if (!placement.isSwap || !(error instanceof AppError) || !UNHEALTHY.has(error.code) || await isCurrent(wanted.route, release)) throw error;
       log.warn('unhealthy, started once more', { project: release.project, release: release.number, scope: formatScope(scopeOf(wanted.route)), reason: error.message });
       instances.forgive(release);
       return instances.ensure(release, placement);
     }
   };
 
+  /** Why it ended is known once it is cleared away. */
+  const cleared = (release: Release) => new Promise<void>((resolve) => {
+    const look = () => { if (instances.state(release) !== 'stopping') { unsubscribe(); resolve(); } };
+    const unsubscribe = instances.onChange(look);
+    look();
+  });
+
   /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
   const swap = async ({ project, route }: ToServe, { release, container, target }: RunningInstance) => {
     const lives = () => instances.container(release) === container && instances.state(release) === 'running';
+    if (!lives()) await cleared(release);
     if (!lives()) throw instances.lastFailure(release) ?? new AppError('preview_unavailable', `${formatRelease(release.number)} ended before it could take over.`);
     const isMoved = await ledger.move(route.id, release);
     await routes.setLastError(route.id, null);
     if (isMoved) moves.publish(release);
     if (!lives()) return;
-    const replaced = instances.running().filter((running) => running.release.route === route.id && running.container !== container);
+    const replaced = instances.living().filter((running) => running.release.route === route.id && running.container !== container);
     routing.put(hostsOf({ project, label: route.label }), { project: release.project, route: route.id, commit: release.commit, release: release.number, container, target });
     for (const each of replaced) {
       retireInstance(each, { instances, traffic: routing, clock }, deps.drainMs)

@@ -9,7 +9,7 @@ import type { EventStreams } from '../kernel/event-stream.js';
 import type { FailureBook, FailureCount } from '../kernel/failure-book.js';
 import type { LoopBook, LoopRecord } from '../kernel/loop-book.js';
 import type { Machine, MachineFacts } from '../kernel/machine.js';
-import type { Instances } from '../run/instances.js';
+import type { Room } from '../run/room.js';
 import type { Hold } from '../serve/hold.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { Server } from '../serve/server.js';
@@ -55,7 +55,7 @@ export interface Bound {
   readonly most: number | null;
 }
 
-export type BoundName = 'connections' | 'requestsInFlight' | 'requestsHeld' | 'eventStreams' | 'instances' | 'buildsWaiting' | 'sessions';
+export type BoundName = 'connections' | 'requestsInFlight' | 'requestsHeld' | 'eventStreams' | 'containers' | 'buildsWaiting' | 'sessions';
 
 /** The copy of a project's repository. */
 export interface MirrorFacts {
@@ -74,7 +74,7 @@ export interface ServerFactsDeps {
   readonly failures: Pick<FailureBook, 'read'>;
   readonly builds: Pick<Builds, 'place' | 'size'>;
   readonly buildStore: Pick<BuildStore, 'active' | 'startedSince'>;
-  readonly instances: Pick<Instances, 'running'>;
+  readonly room: Pick<Room, 'count'>;
   readonly hold: Pick<Hold, 'waiting'>;
   readonly routing: Pick<RoutingTable, 'inFlight'>;
   readonly streams: Pick<EventStreams, 'count' | 'most'>;
@@ -82,7 +82,7 @@ export interface ServerFactsDeps {
   readonly connections: Server['connections'];
   readonly sources: ReadonlyMap<Project['name'], Source>;
   readonly clock: Clock;
-  readonly limits: { readonly queue: QueueLimits; readonly held: number; readonly sessions: number; readonly connections: number };
+  readonly limits: { readonly queue: QueueLimits; readonly held: number; readonly sessions: number; readonly connections: number; readonly running: number };
 }
 
 /** Reads all of it now, of builds and mirrors those of the given projects; an engine that is away is a fact like any other. */
@@ -120,13 +120,13 @@ async function readQueue({ builds, buildStore, clock, limits }: ServerFactsDeps,
   };
 }
 
-async function readBounds({ connections, routing, hold, streams, instances, builds, sessions, limits }: ServerFactsDeps): Promise<readonly Bound[]> {
+async function readBounds({ connections, routing, hold, streams, room, builds, sessions, limits }: ServerFactsDeps): Promise<readonly Bound[]> {
   return [
     { name: 'connections', now: await connections(), most: limits.connections },
     { name: 'requestsInFlight', now: routing.inFlight, most: null },
     { name: 'requestsHeld', now: hold.waiting, most: limits.held },
     { name: 'eventStreams', now: streams.count, most: streams.most },
-    { name: 'instances', now: instances.running().length, most: null },
+    { name: 'containers', now: room.count, most: limits.running },
     { name: 'buildsWaiting', now: builds.size().waiting, most: limits.queue.queue },
     { name: 'sessions', now: await sessions.count(), most: limits.sessions },
   ];

@@ -1,7 +1,6 @@
-import type { BuiltImage } from '../build/wanted.js';
 import { hasImage } from '../domain/build.js';
 import { AppError } from '../domain/errors.js';
-import { formatRelease, type BuildId, type CommitHash, type ReleaseNumber } from '../domain/ids.js';
+import { formatRelease, type BuildId, type CommitHash, type ReleaseNumber, type RouteId } from '../domain/ids.js';
 import { nearestNames } from '../domain/nearest.js';
 import type { Project } from '../domain/project.js';
 import type { LastError, Release, ReleaseReason, Route } from '../domain/release.js';
@@ -13,7 +12,7 @@ import type { BuildStore } from '../state/builds.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
-import { noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
+import { assertUnmoved, noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
 import { imageGone } from './open-preview.js';
 import type { ReadConfig } from './read-config.js';
 
@@ -23,8 +22,8 @@ export interface StagesDeps {
   readonly ledger: Ledger;
   readonly buildStore: Pick<BuildStore, 'find'>;
   readonly engine: Pick<ContainerEngine, 'image'>;
-  readonly findImage: Pick<FindImage, 'begin'>;
-  readonly instances: Pick<Instances, 'state'>;
+  readonly findImage: Pick<FindImage, 'wait'>;
+  readonly instances: Pick<Instances, 'state' | 'lastFailure' | 'restarts'>;
   readonly readConfig: ReadConfig;
   readonly moveRoute: MoveRoute;
 }
@@ -44,6 +43,8 @@ export interface StageStatus {
   /** To which a rollback of one step goes. */
   readonly previous: ReleaseNumber | null;
   readonly lastError: LastError | null;
+  /** How often the release was started again after an end of its own, since this server started. */
+  readonly restarts: number;
 }
 
 /** Stages move at somebody's word only; each of these but `publish` touches neither git nor the builder. */
@@ -57,19 +58,29 @@ export interface Stages {
   /** Lets the stage serve a release that was made for it and never served. @throws AppError `unknown_release`, `already_served`, those of `MoveRoute` */
   run(on: OnStage, number: ReleaseNumber): Promise<Moved>;
   /**
-   * Lets the stage serve what the stage before it serves, or served: the same image, with this stage's configuration.
+   * Lets the stage serve what the stage before it serves, or served: the same image, with this stage's configuration. What does
+   * not run well there is to be named, or forced.
    *
    * @throws AppError `wrong_stage`, `nothing_released`, `unknown_release`, `already_served`, those of `MoveRoute`
    */
   promote(on: OnStage, options: { readonly release?: ReleaseNumber | undefined; readonly force?: boolean | undefined }): Promise<Moved>;
-  /** Builds the commit if need be and lets the first stage serve it, if it is still wanted then. @throws AppError of all stages of the way, `unknown_stage` without stages */
+  /**
+   * Builds the commit if need be and lets the first stage serve it. At a person's word: unless somebody else moved the stage
+   * since. By itself, with `isWanted`: if it is still wanted then, and the stage was not rolled back meanwhile.
+   *
+   * @throws AppError of all stages of the way, `unknown_stage` without stages, `route_moved`
+   */
   publish(of: Omit<OnStage, 'stage'>, commit: CommitHash, isWanted?: () => boolean): Promise<Moved>;
 }
 
 export function createStages({ routes, releases, ledger, buildStore, engine, findImage, instances, readConfig, moveRoute }: StagesDeps): Stages {
-  const routeOf: Stages['route'] = async ({ name, stages }, stage) => {
-    if (!stages.has(stage)) throw new AppError('unknown_stage', `${name} has no stage “${stage}”.`, { details: { nearest: nearestNames(stage, [...stages.keys()]) } });
-    return routes.ensure({ project: name, kind: 'stage', label: stage, environment: null, subject: stage });
+  let publishes = 0;
+  /** The last release that each route got by a publish, and which publish that was. */
+  const published = new Map<RouteId, { readonly release: ReleaseNumber; readonly asked: number }>();
+
+  const routeOf: Stages['route'] = async (project, stage) => {
+    assertStage(project, stage);
+    return routes.ensure({ project: project.name, kind: 'stage', label: stage, environment: null, subject: stage });
   };
 
   const append = async ({ project, stage, by }: OnStage, { route, made, reason }: { route: Route; made: Pick<Release, 'commit' | 'key' | 'image' | 'build'>; reason?: ReleaseReason }): Promise<Release> => {
@@ -84,6 +95,15 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
     const before = names[names.indexOf(stage) - 1];
     if (before === undefined) throw new AppError('wrong_stage', `${stage} is the first stage of ${project.name}${force ? '' : ': commits are published to it'}.`);
     return routeOf(project, before);
+  };
+
+  /** What goes on to the next stage unseen is to run well. */
+  const assertWell = async (on: OnStage, current: Release): Promise<void> => {
+    const { label, lastError } = await sourceOf(on, false);
+    const failure = lastError && (lastError.release === current.number || instances.state(current) === undefined) ? lastError : instances.lastFailure(current);
+    if (!failure) return;
+    const id = formatRelease(current.number);
+    throw new AppError('wrong_stage', `${label} does not run ${id} well: ${failure.message} To promote it all the same, name it (${on.project.name}@${id}) or force it.`);
   };
 
   const promoted = async (on: OnStage, { release: number, force = false }: { release?: ReleaseNumber | undefined; force?: boolean | undefined }): Promise<Release> => {
@@ -101,6 +121,15 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
     return release;
   };
 
+  /** A publish takes back nothing that was decided after it was asked for; one that was asked for before it may have come first. */
+  const assertFree = async (route: Route, { commit, asked, since, isAutomatic }: { commit: CommitHash; asked: number; since: Release | undefined; isAutomatic: boolean }): Promise<void> => {
+    const current = await ledger.current(route);
+    const last = published.get(route.id);
+    if (!current || (last?.release === current.number && last.asked < asked)) return;
+    const isHeld = await ledger.holds(current);
+    if (isHeld || !(isAutomatic || current.commit === commit)) await assertUnmoved(route, since, { ledger });
+  };
+
   const assertOther = async (route: Route, release: Release): Promise<void> => {
     if ((await ledger.current(route))?.number === release.number) throw new AppError('already_served', `${route.label} serves ${formatRelease(release.number)} already, of that image and configuration.`);
   };
@@ -108,10 +137,10 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
   const statusOf = async (project: Project, stage: string): Promise<StageStatus> => {
     const route = await routes.findLabel(project.name, stage);
     const release = route && await ledger.current(route);
-    if (!route || !release) return { stage, state: 'unknown', release: undefined, previous: null, lastError: route?.lastError ?? null };
+    if (!route || !release) return { stage, state: 'unknown', release: undefined, previous: null, lastError: route?.lastError ?? null, restarts: 0 };
     const { lastError } = route;
     const state = instances.state(release) ?? (lastError ? 'error' : 'stopped');
-    return { stage, state, release, previous: (await ledger.origin(release)).parent, lastError };
+    return { stage, state, release, previous: (await ledger.origin(release)).parent, lastError, restarts: instances.restarts(release) };
   };
 
   return {
@@ -128,7 +157,7 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
     },
     run: async (on, number) => {
       const route = await routeOf(on.project, on.stage);
-      return moveRoute({ project: on.project, route }, async () => {
+      return moveRoute({ project: on.project, route, by: on.by }, async () => {
         const release = await releases.find(on.project.name, number);
         if (!release) throw new AppError('unknown_release', `There is no release ${formatRelease(number)} of ${on.project.name}.`);
         if (release.route !== route.id) throw noSuchRelease(number, route);
@@ -138,26 +167,35 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
     },
     promote: async (on, options) => {
       const route = await routeOf(on.project, on.stage);
-      return moveRoute({ project: on.project, route }, async () => {
+      return moveRoute({ project: on.project, route, by: on.by }, async () => {
         const source = await promoted(on, options);
         if (await engine.image(source.image) === undefined) throw imageGone(source);
+        if (options.release === undefined && options.force !== true) await assertWell(on, source);
         const release = await append(on, { route, made: source, reason: 'promotion' });
         await assertOther(route, release);
         return release;
       });
     },
-    publish: async ({ project, by }, commit, isWanted = () => true) => {
+    publish: async ({ project, by }, commit, isWanted) => {
       const [stage] = project.stages.keys();
       if (stage === undefined) throw new AppError('unknown_stage', `${project.name} has no stages: name them in its configuration.`);
       const route = await routeOf(project, stage);
+      const [asked, since] = [publishes += 1, await ledger.current(route)];
       // A build may take long; whatever else moves the stage meanwhile is not to wait for it.
-      const { result } = await findImage.begin({ project, commit }, { trigger: 'api' });
-      const { image, build }: BuiltImage = await result;
+      const { image, build } = await findImage.wait({ project, commit }, { trigger: 'api' });
       // The same commit may be published by itself at this moment: whoever comes second finds it served.
-      return moveRoute({ project, route, waits: true }, () => {
-        if (!isWanted()) throw new AppError('build_replaced', `A newer commit than ${commit} is published instead.`);
-        return append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } });
+      return moveRoute({ project, route, by, waits: true }, async () => {
+        if (isWanted?.() === false) throw new AppError('build_replaced', `A newer commit than ${commit} is published instead.`);
+        await assertFree(route, { commit, asked, since, isAutomatic: isWanted !== undefined });
+        const release = await append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } });
+        published.set(route.id, { release: release.number, asked });
+        return release;
       });
     },
   };
+}
+
+/** Lets the name of a configured stage pass. @throws AppError `unknown_stage` with the nearest names */
+export function assertStage({ name, stages }: Pick<Project, 'name' | 'stages'>, stage: string): void {
+  if (!stages.has(stage)) throw new AppError('unknown_stage', `${name} has no stage “${stage}”.`, { details: { nearest: nearestNames(stage, [...stages.keys()]) } });
 }

@@ -1,18 +1,21 @@
-import type { ImageId } from '../domain/ids.js';
+import type { ContainerId, ImageId } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { ContainerEngine, EngineEvent } from '../engine/port.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
 import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
+import { membersOf } from '../run/instance.js';
 import type { Instances } from '../run/instances.js';
 import type { ImageStore } from '../state/images.js';
+import { settlePause } from './settle-pause.js';
 
 export interface WatchEngineDeps {
   readonly projects: readonly Project[];
-  readonly engine: Pick<ContainerEngine, 'watch' | 'image'>;
-  readonly instances: Pick<Instances, 'lost'>;
+  readonly engine: Pick<ContainerEngine, 'watch' | 'image' | 'inspect' | 'resume'>;
+  readonly instances: Pick<Instances, 'lost' | 'living' | 'settled' | 'state' | 'wake'>;
   readonly images: Pick<ImageStore, 'forget' | 'list'>;
   /** Compares what runs with what the engine has. */
   readonly adoptRunning: () => Promise<void>;
@@ -28,16 +31,14 @@ const RECONCILE_MS = 5 * 60_000;
 /** Keeps memory and records in step with what others do to the engine's containers, images and networks. */
 export function createWatchEngine({ projects, engine, instances, images, adoptRunning, clock, log, loops }: WatchEngineDeps): Part {
   const stopping = new AbortController();
-  const under = new Set<Promise<void>>();
+  const background = createBackground();
   const doubtful = new Set<ImageId>();
   let checking = false;
   const endings: (() => Promise<void>)[] = [];
 
   /** Nothing that an event causes may keep the next event waiting. */
   const begin = (what: string, work: Promise<void>) => {
-    const watched = work.catch((error: unknown) => { if (!stopping.signal.aborted) log.warn(what, { error }); });
-    under.add(watched);
-    void watched.finally(() => under.delete(watched));
+    void background.begin(work, (error) => { if (!stopping.signal.aborted) log.warn(what, { error }); });
   };
 
   const checkImage = async (id: ImageId) => {
@@ -78,10 +79,20 @@ export function createWatchEngine({ projects, engine, instances, images, adoptRu
     }
   };
 
+  const notePause = async ({ container, kind }: { readonly container: ContainerId; readonly kind: 'container-paused' | 'container-resumed' }) => {
+    const instance = instances.living().find((each) => membersOf(each).some((member) => member.container === container));
+    if (!instance) return;
+    await instances.settled(instance.release);
+    // It is as it should be.
+    if ((kind === 'container-paused') === (instances.state(instance.release) === 'sleeping')) return;
+    await settlePause(instance, { engine, instances });
+  };
+
   const hear = (event: EngineEvent) => {
     switch (event.kind) {
       case 'gap': begin('not compared with the engine', compare()); return;
       case 'container-lost': begin('lost container not given up', instances.lost(event.container, event.byHand)); return;
+      case 'container-paused': case 'container-resumed': begin('not seen to a pause', notePause(event)); return;
       case 'image-removed': doubtful.add(event.image); begin('image not looked for', checkImages()); return;
       case 'network-removed': log.info('network removed, the next start makes it again', { project: event.project });
     }
@@ -102,7 +113,7 @@ export function createWatchEngine({ projects, engine, instances, images, adoptRu
     stop: async () => {
       stopping.abort();
       for (const end of endings.splice(0)) await end();
-      await Promise.all(under);
+      await background.settled();
     },
   };
 }

@@ -99,8 +99,11 @@ function ringStream(ring: LogRecord[]): Writable {
   });
 }
 
-/** A record as people read it: one line, further ones of a value set in, so that no value can pass for a record. */
+/** What could be read as the end of a value, or as another field, stands in quotes; lines stay lines. */
+const quoted = (value: string): string => (/^[^\s"=\\]+$/.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`);
+
+/** A record as people read it: one line, further ones of a value set in, so that no value can pass for a record or a field. */
 export function consoleLine({ at, level, message, fields }: winston.Logform.TransformableInfo): string {
-  const rest = Object.entries(fields as LogFields).map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const rest = Object.entries(fields as LogFields).map(([key, value]) => ` ${key}=${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`);
   return `${String(at)} ${level} ${String(message)}${rest.join('')}`.replaceAll('\r', '\u{FFFD}').split('\n').map(cleanLine).join('\n    ');
 }

@@ -4,6 +4,7 @@ import { sql, type Kysely, type Migration } from 'kysely';
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '001-ground': { up: (db) => run(db, GROUND) },
   '002-settings': { up: (db) => run(db, SETTINGS) },
+  '003-no-replacement': { up: (db) => run(db, NO_REPLACEMENT) },
 };
 
 async function run(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
@@ -53,4 +54,20 @@ const SETTINGS: readonly string[] = [
   'CREATE INDEX releases_by_image ON releases (project, image)',
   "CREATE TRIGGER configurations_never_change BEFORE UPDATE ON configurations BEGIN SELECT RAISE(ABORT, 'configurations are append-only'); END",
   "CREATE TRIGGER configurations_never_go BEFORE DELETE ON configurations BEGIN SELECT RAISE(ABORT, 'configurations are append-only'); END",
+];
+
+/**
+ * `INSERT OR REPLACE` deletes the row in its way without a trigger for that, as does one that takes its rowid. The server's own
+ * second insert of a configuration is to do nothing.
+ *
+ * @see https://www.sqlite.org/lang_conflict.html
+ */
+const NO_REPLACEMENT: readonly string[] = [
+  `CREATE TRIGGER releases_never_replaced BEFORE INSERT ON releases
+    WHEN EXISTS (SELECT 1 FROM releases WHERE (project = NEW.project AND number = NEW.number) OR rowid = NEW.rowid)
+    BEGIN SELECT RAISE(ABORT, 'releases are append-only'); END`,
+  `CREATE TRIGGER configurations_never_replaced BEFORE INSERT ON configurations
+    WHEN EXISTS (SELECT 1 FROM configurations WHERE hash = NEW.hash OR rowid = NEW.rowid)
+    BEGIN SELECT CASE WHEN EXISTS (SELECT 1 FROM configurations WHERE hash = NEW.hash AND body_json = NEW.body_json)
+      THEN RAISE(IGNORE) ELSE RAISE(ABORT, 'configurations are append-only') END; END`,
 ];

@@ -99,7 +99,7 @@ export function listProjects(deps: WebDeps): RequestHandler {
   return async (req, res) => {
     const answerOf = async (project: Project): Promise<ProjectAnswer> => ({
       name: project.name, url: deps.urls.control(hostOf(deps, req, project)),
-      previewsRunning: new Set(deps.instances.running().filter(({ release }) => release.project === project.name).map(({ release }) => release.route)).size,
+      previewsRunning: new Set(deps.instances.living().filter(({ release }) => release.project === project.name).map(({ release }) => release.route)).size,
       stages: await stageAnswers(deps, req as Request<{ project: string }>, project),
     });
     res.json(await Promise.all(scopeOf(deps, req).map(answerOf)));

@@ -103,7 +103,7 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
   const { label, project, branch, environment, commit } = preview;
   const now = deps.clock.now();
   const container = release && deps.instances.container(release);
-  const running = deps.instances.running().find((instance) => instance.container === container);
+  const running = deps.instances.living().find((instance) => instance.container === container);
   return {
     frame: frameOf(project, `/previews/${label}`), label, url: deps.urls.preview(label, hostOf(deps, req, project)), state, releasesUrl: `/releases?route=${label}`,
     // A stage is called by its name, whatever branch its commit is on, and has settings of its own as an environment has.
@@ -112,7 +112,7 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
     release: release ? formatRelease(release.number) : null, since: running ? toMoment(running.since, now) : null,
     lastError: lastError && { ...errorView(lastError), at: toMoment(lastError.at, now) },
     log: {
-      lines: release ? await lastLines(deps.runLogs.read(release, container), SHOWN_LINES) : [],
+      lines: release ? await runLines(release, deps) : [],
       eventsUrl: `/api/previews/${label}/events`, textUrl: release ? `/api/previews/${label}/log` : null,
     },
     processLogs: Object.keys(release?.config.processes ?? {}).map((name) => ({ text: name, url: `/api/previews/${label}/log?process=${name}` })),
@@ -124,6 +124,16 @@ async function previewModel(status: PreviewStatus, { deps, req }: { deps: WebDep
 }
 
 const errorView = ({ code, message }: { code: keyof typeof ERRORS; message: string }): ErrorView => ({ title: ERRORS[code].title, message, remedy: ERRORS[code].remedy });
+
+/** Where the log cannot be shown the page is, still: it says what can be done. */
+async function runLines(release: Release, { runLogs, instances, log }: WebDeps): Promise<LogLine[]> {
+  try {
+    return await lastLines(runLogs.read(release, instances.container(release)), SHOWN_LINES);
+  } catch (error) {
+    log.warn('application log not shown', { project: release.project, release: release.number, error });
+    return [];
+  }
+}
 
 async function lastLines(lines: AsyncIterable<LogLine>, count: number): Promise<LogLine[]> {
   const kept: LogLine[] = [];

@@ -6,6 +6,7 @@ import { nearestNames } from '../domain/nearest.js';
 import type { Project, Scope } from '../domain/project.js';
 import { formatScope, type Setting, type SettingChange } from '../domain/setting.js';
 import type { Applied } from '../flow/configure.js';
+import { assertStage } from '../flow/stages.js';
 import type { WebDeps } from './context.js';
 import { BY, readBody } from './json-body.js';
 import { projectNamed } from './named-project.js';
@@ -68,7 +69,7 @@ function readScope(project: Project, req: Pick<Request, 'url' | 'originalUrl'>):
   const [stage, environment] = [query.get('stage'), query.get('env')];
   if (stage !== undefined && environment !== undefined) throw new AppError('invalid_request', 'Give stage or env, not both.');
   if (stage !== undefined) {
-    if (!project.stages.has(stage)) throw new AppError('unknown_stage', `${project.name} has no stage “${stage}”.`, { details: { nearest: nearestNames(stage, [...project.stages.keys()]) } });
+    assertStage(project, stage);
     return { kind: 'stage', name: stage };
   }
   if (environment === undefined) return { kind: 'project' };

@@ -39,7 +39,7 @@ const count = (number: number): string => number.toLocaleString('en');
 
 const BOUNDS: Readonly<Record<BoundName, string>> = {
   connections: 'Connections', requestsInFlight: 'Requests in flight', requestsHeld: 'Requests held', eventStreams: 'Open event streams',
-  instances: 'Running instances', buildsWaiting: 'Builds waiting', sessions: 'Browser sessions',
+  containers: 'Containers, asleep or awake', buildsWaiting: 'Builds waiting', sessions: 'Browser sessions',
 };
 
 function machineFacts({ load, cpus, memory, disk, uptimeSeconds, platform }: MachineFacts): NamedValue[] {

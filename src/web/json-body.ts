@@ -9,7 +9,7 @@ const NAMES_SHOWN = 5;
 const NAME_SHOWN = 40;
 
 /** Who makes a change, for the records. */
-export const BY = z.string('must be a text').regex(/^[^\p{C}]{1,64}$/u, 'must have 1 to 64 printable characters').default('api');
+export const BY = z.string('must be a text').regex(/^(?=.*\S)[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u, 'must have 1 to 64 printable characters, not only blanks').default('api');
 
 /**
  * What stands in front of a change by JSON: the token, looked at before anything is read; then the body, whatever its
@@ -31,11 +31,32 @@ function explained(error: unknown): unknown {
   return status === 400 ? new AppError('invalid_request', 'The body is not JSON.', { cause: error }) : error;
 }
 
-/** Reads a JSON body; an empty one is an object without keys. @throws AppError `invalid_request` that names every key that is wrong or unknown */
+/** Reads a JSON body; an empty one is an object without keys. @throws AppError `invalid_request` that names every key that is wrong or unknown, or the first that nothing could keep as it is */
 export function readBody<Shape extends z.core.$ZodLooseShape>(shape: Shape, req: Pick<Request, 'body'>): z.output<z.ZodObject<Shape, z.core.$strict>> {
+  const fault = unkeepable(req.body);
+  if (fault !== undefined) throw new AppError('invalid_request', fault);
   const read = z.strictObject(shape).safeParse(req.body ?? {}, { reportInput: true });
   if (read.success) return read.data;
   throw new AppError('invalid_request', `${read.error.issues.map(sentenceOf).join('. ')}.`);
+}
+
+/** Half of a character, which UTF-8 cannot write. */
+const HALF = /\p{Cs}/u;
+
+/** A name that objects drop without a word, and text that would come back as another one. However deep: without recursion. */
+function unkeepable(body: unknown): string | undefined {
+  const open: { readonly name: string; readonly value: unknown }[] = [{ name: '', value: body }];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { name, value } = next;
+    if (typeof value === 'string' && HALF.test(value)) return `“${name}” has half of a character (a lone surrogate) in it.`;
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key === '__proto__') return '“__proto__” cannot be a name.';
+      if (HALF.test(key)) return 'A name has half of a character (a lone surrogate) in it.';
+      open.push({ name: `${name === '' ? '' : `${name}.`}${key}`.slice(0, NAME_SHOWN), value: inner });
+    }
+  }
+  return undefined;
 }
 
 function sentenceOf(issue: z.core.$ZodIssue): string {

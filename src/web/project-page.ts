@@ -65,7 +65,7 @@ async function runningOf(project: Project, { deps, req }: { deps: WebDeps; req: 
   const { instances, routes, urls, clock } = deps;
   const source = sourceOf(deps, project);
   const host = hostOf(deps, req, project);
-  const running = instances.running().filter(({ release }) => release.project === project.name);
+  const running = instances.living().filter(({ release }) => release.project === project.name);
   const rows = await Promise.all(running.map(async ({ release, since }): Promise<RunningPreview | undefined> => {
     const route = await routes.find(release.route);
     const state: PreviewStatus['state'] = instances.state(release) ?? 'stopped';

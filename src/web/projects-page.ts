@@ -30,7 +30,7 @@ function rowOf(project: Project, { deps, req }: { deps: WebDeps; req: Request })
   const now = deps.clock.now();
   return {
     name: project.name, url: deps.urls.control(hostOf(deps, req, project)), repository: repositoryLink(project.repository), branches: branches.length,
-    running: deps.instances.running().filter(({ release }) => release.project === project.name).length,
+    running: deps.instances.living().filter(({ release }) => release.project === project.name).length,
     newest: newest ? { name: newest.name, subject: newest.subject, at: toMoment(newest.committedAt, now) } : null,
     fault: fault?.message ?? null,
   };

@@ -104,6 +104,7 @@ function promoteAction(deps: WebDeps): Action {
         consequences: [
           `${stage} gets ${commit}, as a release of its own with the configuration of ${stage}.`,
           `Nothing is built: it is the image that ${source.label} serves.`,
+          ...(source.lastError?.release === release.number ? [`${source.label} does not run it well: ${source.lastError.message}`] : []),
           current === null ? `It is the first release of ${stage}.` : `${current} answers in ${stage} until the new one is healthy. No request is lost.`,
         ],
       };

@@ -6,12 +6,13 @@ import { parseLabel } from '../domain/preview-name.js';
 import { labelNames, type Project } from '../domain/project.js';
 import type { Route } from '../domain/release.js';
 import type { Moved } from '../flow/move-route.js';
-import type { StageStatus } from '../flow/stages.js';
+import { assertStage, type StageStatus } from '../flow/stages.js';
 import { hostOf, sourceOf, type WebDeps } from './context.js';
 import { BY, readBody } from './json-body.js';
 import { projectNamed } from './named-project.js';
 import { readQuery } from './query.js';
 import { movedAnswer, releaseAnswer, type StageAnswer } from './release-views.js';
+import { lastErrorAnswer } from './views-of.js';
 
 type InProject = RequestHandler<{ project: string }>;
 type OnStage = RequestHandler<{ project: string; stage: string }>;
@@ -31,30 +32,29 @@ const BACK = { to: RELEASE.optional(), hops: z.int('must be a whole number').min
 const urlOf = (deps: WebDeps, req: Pick<Request, 'headers'>, { project, label }: { project: Project; label: string }): string =>
   deps.urls.preview(label, hostOf(deps, req, project));
 
-/** `GET /api/projects/:project/releases[?stage=|preview=&limit=]`: newest first. */
+/** `GET /api/projects/:project/releases[?stage=|preview=&limit=]`: newest first, with the values of variables for whoever bears the token. */
 export function listReleases(deps: WebDeps): InProject {
   return async (req, res) => {
     const project = projectNamed(deps, req);
     const query = readQuery(req);
-    const label = query.get('stage') ?? query.get('preview');
+    const stage = query.get('stage');
+    if (stage !== undefined) assertStage(project, stage);
+    const preview = query.get('preview');
+    if (stage !== undefined && preview !== undefined) throw new AppError('invalid_request', 'Give stage or preview, not both.');
+    const label = stage ?? preview;
     const limit = readLimit(query.get('limit'));
-    const route = label === undefined ? undefined : await routeNamed(deps, project, label);
-    const found = route ? (await deps.releases.ofRoute(route.id)).slice(0, limit) : await deps.releases.list(project.name, limit);
-    const labels = await labelsOf(deps, found.map((release) => release.route));
-    res.json(found.map((release) => releaseAnswer(release, { label: labels.get(release.route) ?? '' })));
+    const route = label === undefined ? undefined : (await routeNamed(deps, project, label)).label;
+    const found = await deps.releases.search({ projects: [project.name], route, text: '' }, { offset: 0, limit });
+    const withValues = deps.door.bearsToken(req);
+    res.json(found.map(({ release, route: its }) => releaseAnswer(release, its, { withValues })));
   };
 }
 
 function readLimit(text: string | undefined): number {
   if (text === undefined) return LISTED;
   const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MOST_LISTED) throw new AppError('invalid_request', `limit must be a whole number from 1 to ${MOST_LISTED}.`);
+  if (!/^[0-9]+$/.test(text) || limit < 1 || limit > MOST_LISTED) throw new AppError('invalid_request', `limit must be a whole number from 1 to ${MOST_LISTED}.`);
   return limit;
-}
-
-async function labelsOf({ routes }: WebDeps, ids: readonly Route['id'][]): Promise<Map<Route['id'], string>> {
-  const found = await Promise.all([...new Set(ids)].map((id) => routes.find(id)));
-  return new Map(found.flatMap((route) => (route ? [[route.id, route.label]] : [])));
 }
 
 /** The route of a label that was opened before. @throws AppError `unknown_preview`, `unknown_stage` */
@@ -74,7 +74,7 @@ export function getRelease(deps: WebDeps): RequestHandler<{ project: string; rel
     const release = await deps.releases.find(project.name, number);
     if (!release) throw new AppError('unknown_release', `There is no release ${formatRelease(number)} of ${project.name}.`);
     const route = await deps.routes.find(release.route);
-    res.json(releaseAnswer(release, { label: route?.label ?? '' }));
+    res.json(releaseAnswer(release, { label: route?.label ?? '' }, { withValues: deps.door.bearsToken(req) }));
   };
 }
 
@@ -84,16 +84,16 @@ export function createRelease(deps: WebDeps): InProject {
     const project = projectNamed(deps, req);
     const { build, stage, by } = readBody({ build: z.string(), stage: z.string(), by: BY }, req);
     const { release, isNew } = await deps.stages.release({ project, stage, by }, parseBuildId(build));
-    res.status(isNew ? 201 : 200).json(releaseAnswer(release, { label: stage }));
+    res.status(isNew ? 201 : 200).json(releaseAnswer(release, { label: stage }, { withValues: true }));
   };
 }
 
 const stageAnswer = (deps: WebDeps, req: Request<{ project: string }>, { project, status }: { project: Project; status: StageStatus }): StageAnswer => {
-  const { stage, state, release, previous, lastError } = status;
+  const { stage, state, release, previous, lastError, restarts } = status;
   return {
     project: project.name, stage, url: urlOf(deps, req, { project, label: stage }), status: state, release: release ? formatRelease(release.number) : null,
     image: release?.image ?? null, commit: release?.commit ?? null, previous: previous === null ? null : formatRelease(previous),
-    lastError: lastError && { ...lastError, at: new Date(lastError.at).toISOString() },
+    lastError: lastErrorAnswer(lastError), restarts,
   };
 };
 

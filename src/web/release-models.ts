@@ -61,6 +61,9 @@ export interface StageProblem {
   readonly log: { readonly release: string; readonly url: string } | null;
 }
 
+/** A variable or secret, and how it differs from the release before. */
+export interface ChangedName { readonly name: string; readonly change: 'new' | 'changed' | null }
+
 export interface ReleaseRow {
   /** Such as `v7`. */
   readonly id: string;
@@ -81,10 +84,12 @@ export interface ReleaseRow {
   readonly logUrl: string;
   /** Whether its route serves it: `serves` when it runs as well. */
   readonly serving: 'serves' | 'current' | null;
-  /** Variables by name, long values shortened. */
-  readonly env: readonly NamedValue[];
+  /** Variables by name: their values may be meant for few. */
+  readonly env: readonly ChangedName[];
   /** Secrets by name, each with the first digits of its digest. */
-  readonly secrets: readonly NamedValue[];
+  readonly secrets: readonly (NamedValue & ChangedName)[];
+  /** Variables and secrets that the release before had. */
+  readonly gone: readonly string[];
   /** The other settings, in words. */
   readonly settings: readonly NamedValue[];
 }

@@ -5,6 +5,7 @@ import type { Project } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
 import { createLimit } from '../kernel/limit.js';
 import type { ListedRelease, ReleaseSearch } from '../state/releases.js';
+import { configChanges } from './config-changes.js';
 import { askedProjects, frameOfScope, linkTo, scopeOf, sendPage, sourceOf, wantsPage, type WebDeps } from './context.js';
 import { formatBytes, formatDuration, toMoment } from './format.js';
 import { shortId } from './local-images.js';
@@ -17,8 +18,6 @@ import { reasonOf, releaseLogPath, stageViews } from './stage-views.js';
 import { commitView, nameOfRoute } from './views-of.js';
 
 const ROWS = 50;
-/** Of a value; it may have 64 KiB. */
-const SHOWN_LETTERS = 300;
 const SHOWN_DIGITS = 8;
 /** Each commit that is seen for the first time is asked of git. */
 const COMMITS_AT_ONCE = 4;
@@ -35,7 +34,8 @@ export function showReleases(deps: WebDeps): RequestHandler {
     const releases = await deps.releases.search(of, { offset, limit: ROWS });
     if (!wantsPage(req) || readQuery(req).get('format') === 'json') {
       setPageHeaders(res, pagination);
-      res.json(releases.map(({ release, route: its }) => releaseAnswer(release, its)));
+      const withValues = deps.door.bearsToken(req);
+      res.json(releases.map(({ release, route: its }) => releaseAnswer(release, its, { withValues })));
       return;
     }
     sendPage(deps, res, {
@@ -73,15 +73,19 @@ async function rowsOf(releases: readonly ListedRelease[], asked: Asked): Promise
     commits.set(commit, described);
     return described;
   };
+  const parentOf = async ({ project, parent }: Release) => (parent === null ? undefined
+    : releases.find(({ release }) => release.project === project && release.number === parent)?.release ?? await deps.releases.find(project, parent));
   const rows = await Promise.all(releases.map(async (listed) => {
     const project = scopeOf(deps, req).find(({ name }) => name === listed.release.project);
-    return project && rowOf(listed, { project, commit: await describe(listed.release, project), asked });
+    return project && rowOf(listed, { project, commit: await describe(listed.release, project), parent: await parentOf(listed.release), asked });
   }));
   return rows.filter((row) => row !== undefined);
 }
 
-function rowOf({ release, route }: ListedRelease, { project, commit, asked: { deps, req } }: { project: Project; commit: CommitView | null; asked: Asked }): ReleaseRow {
+function rowOf({ release, route }: ListedRelease, { project, commit, parent, asked: { deps, req } }: { project: Project; commit: CommitView | null; parent: Release | undefined; asked: Asked }): ReleaseRow {
   const { number, by, createdAt, image, build, config: { env, secrets = {} } } = release;
+  const changes = parent && configChanges(parent.config, release.config);
+  const changeOf = (name: string) => (changes?.added.includes(name) === true ? 'new' : changes?.changed.includes(name) === true ? 'changed' : null);
   const id = formatRelease(number);
   const link = (path: string) => linkTo(deps, req, { project, path });
   return {
@@ -89,12 +93,10 @@ function rowOf({ release, route }: ListedRelease, { project, commit, asked: { de
     route: { label: route.label, name: nameOfRoute(route), environment: route.environment, url: link(`/previews/${route.label}`) },
     image, shortImage: shortId(image), buildUrl: build === null ? null : link(`/builds/${build}`), logUrl: link(releaseLogPath(project, id)),
     serving: route.current !== number ? null : deps.instances.state(release) === 'running' ? 'serves' : 'current',
-    env: Object.entries(env).map(([name, value]) => ({ name, value: shorten(value) })),
-    secrets: Object.entries(secrets).map(([name, digest]) => ({ name, value: digest.slice(0, SHOWN_DIGITS) })), settings: settingsOf(release),
+    env: Object.keys(env).map((name) => ({ name, change: changeOf(name) })), gone: changes?.removed ?? [],
+    secrets: Object.entries(secrets).map(([name, digest]) => ({ name, value: digest.slice(0, SHOWN_DIGITS), change: changeOf(name) })), settings: settingsOf(release),
   };
 }
-
-const shorten = (value: string): string => (value.length <= SHOWN_LETTERS ? value : `${value.slice(0, SHOWN_LETTERS)}… (${formatBytes(Buffer.byteLength(value))})`);
 
 function settingsOf({ config: { memoryBytes, cpus, pids, port, profile, readyTimeoutMs, stopTimeoutMs, health, processes = {} } }: Release): NamedValue[] {
   return [

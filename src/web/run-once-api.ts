@@ -23,7 +23,10 @@ export function runOnce(deps: WebDeps): RequestHandler<{ project: string }> {
     const body = readBody({ release: z.string(), command: z.array(z.string()), by: BY }, req);
     const release = parseReleaseNumber(body.release);
     const over = new AbortController();
-    res.once('close', () => { over.abort(new AppError('preview_unavailable', 'Nobody reads any more; the command was killed.')); });
+    const end = () => { over.abort(new AppError('preview_unavailable', 'Nobody reads any more; the command was killed.')); };
+    res.once('close', end);
+    // Of who went before, while the request was read, nothing is told any more.
+    if (res.destroyed) end();
     const send = createLineSender(res);
     void beat(deps, () => send({ stream: 'stdout', text: '' }), over.signal);
     try {

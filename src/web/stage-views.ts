@@ -30,7 +30,7 @@ async function viewOf(status: StageStatus, { next, of }: { next: StageStatus | u
     commit: release ? await commitViewOrNull(sourceOf(deps, project), release.commit, now) : null,
     since: movedAt === undefined ? null : toMoment(movedAt, now),
     coming: tried && deps.instances.state(tried) === 'starting' ? formatRelease(tried.number) : null,
-    problem: problemOf(status, { tried, of }), back: await backOf(status, of),
+    problem: problemOf(status, of), back: await backOf(status, of),
     next: next && release ? { name: next.stage, url: isSame(release, next) ? null : link(`/confirm?action=promote&stage=${next.stage}`) } : null,
   };
 }
@@ -45,13 +45,11 @@ async function triedOf({ stage, release }: StageStatus, { deps: { routes, releas
   return latest && latest.number !== release?.number ? latest : undefined;
 }
 
-/** What serves and fails its health line has failed itself; so has what ended. Else it is the newest one that did not take over. */
-function problemOf({ state, release, lastError }: StageStatus, { tried, of: { deps, req, project } }: { tried: Release | undefined; of: OfProject }): StageProblem | null {
+/** What serves may have failed itself, or another release did not take its place. */
+function problemOf({ state, release, lastError }: StageStatus, { deps, req, project }: OfProject): StageProblem | null {
   if (!lastError) return null;
-  const { code, message, at } = lastError;
-  const isOwn = release !== undefined && (code === 'unhealthy' || deps.instances.lastFailure(release) !== undefined);
-  const failed = isOwn || !tried || tried.createdAt > at ? undefined : tried;
-  const id = failed && formatRelease(failed.number);
+  const { code, message, at, release: failed = null } = lastError;
+  const id = failed === null || failed === release?.number ? undefined : formatRelease(failed);
   return {
     title: id === undefined ? ERRORS[code].title : `${id} did not ${release ? 'take over' : 'start'}`, message, at: toMoment(at, deps.clock.now()),
     outcome: release && state === 'running' ? `${formatRelease(release.number)} serves on.` : null,

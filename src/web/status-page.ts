@@ -13,7 +13,7 @@ import { shortHash, toMoment } from './format.js';
 import type { PreviewStatusRow } from './maintainer-models.js';
 import { choicesOf, jsonUrlOf, paginate, readChoice, searchOf, setPageHeaders } from './paging.js';
 import { readPreviewQuery, readQuery } from './query.js';
-import { nameOfRoute } from './views-of.js';
+import { lastErrorAnswer, nameOfRoute } from './views-of.js';
 
 const ROWS = 50;
 /** To know which previews are in a state, each one is looked at: the most recently used ones, so many at most. */
@@ -125,7 +125,7 @@ function answerOf({ project, route, state, status }: ListedPreview, { deps, req 
     project: project.name, label: route.label, kind: route.kind, url: deps.urls.preview(route.label, hostOf(deps, req, project)), status: state, word: statusWord(state),
     branch: branchOf(route, { project, deps }), commit: release?.commit ?? status.preview.commit, reference: route.kind === 'image' ? route.subject : null, environment: route.environment,
     release: release ? formatRelease(release.number) : null, since: iso(sinceOf(status, deps)), lastAccess: iso(route.lastAccessAt),
-    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) }, restarts,
+    lastError: lastErrorAnswer(lastError), restarts,
   };
 }
 
@@ -138,7 +138,7 @@ function branchOf({ kind, subject }: Route, { project, deps }: { project: Projec
 /** Since when it is in its state, in milliseconds since the epoch; a container that was stopped leaves no time behind. */
 function sinceOf({ preview, state, release, build, lastError }: PreviewStatus, { instances, openPreview }: WebDeps): number | null {
   switch (state) {
-    case 'running': case 'sleeping': return instances.running().find((running) => running.release.project === release?.project && running.release.number === release.number)?.since ?? null;
+    case 'running': case 'sleeping': return instances.living().find((running) => running.release.project === release?.project && running.release.number === release.number)?.since ?? null;
     case 'pending': case 'building': return build?.startedAt ?? build?.queuedAt ?? null;
     case 'starting': return openPreview.openingSince(preview.project.name, preview.label) ?? null;
     case 'error': return lastError?.at ?? build?.finishedAt ?? null;

@@ -58,6 +58,21 @@ export function buildAnswer(build: Build, place: PreviewStatus['place']): BuildA
   };
 }
 
+export interface LastErrorAnswer {
+  readonly code: string;
+  readonly message: string;
+  readonly at: string;
+  /** `v7`; null when the attempt came to no release. */
+  readonly release: string | null;
+}
+
+/** Why the latest attempt did not become what is served, as the API says it. */
+export function lastErrorAnswer(error: LastError | null): LastErrorAnswer | null {
+  if (!error) return null;
+  const { code, message, at, release = null } = error;
+  return { code, message, at: iso(at), release: release === null ? null : formatRelease(release) };
+}
+
 /** What `/api/status` and `/api/wait` say of a preview. */
 export interface StatusAnswer {
   readonly project: string;
@@ -70,7 +85,7 @@ export interface StatusAnswer {
   readonly url: string;
   readonly build: BuildAnswer | null;
   readonly release: string | null;
-  readonly lastError: (Omit<LastError, 'at'> & { readonly at: string }) | null;
+  readonly lastError: LastErrorAnswer | null;
   readonly restarts: number;
 }
 
@@ -79,6 +94,6 @@ export function statusAnswer(status: PreviewStatus, url: string): StatusAnswer {
   return {
     project: preview.project.name, commit: preview.commit, reference: preview.kind === 'image' ? preview.subject : null, environment: preview.environment, status: state, url,
     build: build ? buildAnswer(build, place) : null, release: release ? formatRelease(release.number) : null,
-    lastError: lastError && { code: lastError.code, message: lastError.message, at: iso(lastError.at) }, restarts,
+    lastError: lastErrorAnswer(lastError), restarts,
   };
 }

@@ -16,6 +16,7 @@ import { deleteImage, listImages, showLocalImages } from './local-images.js';
 import { showApplicationLog } from './log-page.js';
 import { showHealth, showReadiness } from './maintainer-pages.js';
 import { refuseForeignStreams } from './foreign-streams.js';
+import { explainGc, runGc } from './gc-api.js';
 import { redirectToImage } from './image-redirect.js';
 import { prefixRedirects } from './prefix.js';
 import { redirectToPreview } from './preview-redirect.js';
@@ -120,6 +121,8 @@ function addOperations(app: Express, deps: WebOptions): void {
   only(app, 'post /api/projects/:project/previews/:label/restart', body, restartPreview(deps));
   only(app, 'post /api/projects/:project/previews/:label/stop', body, stopPreview(deps));
   only(app, 'post /api/projects/:project/run-once', body, runOnce(deps));
+  only(app, 'get /api/gc', explainGc(deps));
+  only(app, 'post /api/gc', body, runGc(deps));
   only(app, 'get /apps/:project/health', getHealth(deps));
   only(app, 'post /apps/:project/restart', body, restartApp(deps));
   only(app, 'post /apps/:project/stop', body, stopApp(deps));

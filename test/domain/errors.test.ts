@@ -1,4 +1,4 @@
-import { AppError, ERRORS, toAppError, type ErrorCode } from '../../src/domain/errors.js';
+import { AppError, ERRORS, isPassing, toAppError, withRemedy, type ErrorCode } from '../../src/domain/errors.js';
 
 const CODES = Object.keys(ERRORS) as ErrorCode[];
 
@@ -34,6 +34,13 @@ describe('the table of errors', () => {
 });
 
 describe('an error of ours', () => {
+  it.each(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT'])('says that the disk is full where that is why: %s', (code) => {
+    const thrown = Object.assign(new Error('database or disk is full'), { code });
+    const error = toAppError(thrown);
+    expect([error.code, error.status, withRemedy(error), error.cause]).toEqual(['disk_full', 507, 'The disk of the state directory is full: nothing more can be recorded. Make room on it and try again.', thrown]);
+    expect([isPassing('disk_full'), toAppError(Object.assign(new Error(), { code: 'SQLITE_BUSY' })).code]).toEqual([true, 'internal']);
+  });
+
   it('has its code’s status, its sentence, its cause and its details', () => {
     const cause = new Error('ENOENT');
     const error = new AppError('unknown_ref', 'No “x”.', { cause, details: { nearest: ['y'] } });

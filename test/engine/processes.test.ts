@@ -21,7 +21,7 @@ describe('X4p: processes of one release', () => {
     sample = await createSampleRepository();
     commit = await sample.commit('with-worker', { 'Dockerfile': scriptDockerfile('web.cjs'), 'web.cjs': WEB, 'worker.cjs': WORKER });
     server = await startServer({
-      config: `idle: { stop: 6s }\nprojects:\n  ${sample.project}:\n    repository: ${sample.path}\n    run: { env: { GREETING: everybody }, processes: { web: null, worker: [node, worker.cjs] } }\n`,
+      config: `idle: { stop: 6s }\nprojects:\n  ${sample.project}:\n    repository: ${sample.path}\n    run: { env: { GREETING: everybody }, processes: { web: null, worker: [node, worker.cjs] } }\n    stages: { dev: {} }\n`,
     });
   }, 120_000);
 
@@ -71,5 +71,17 @@ describe('X4p: processes of one release', () => {
     expect((await server.get(host(), '/')).text).toBe('hello');
     expect((await containers()).map(({ process }) => process).sort()).toEqual(['', 'worker']);
     expect(await server.status(`hash=${commit}`)).toMatchObject({ status: 'running', lastError: null, restarts: 1 });
+  }, 90_000);
+
+  it('H1: a release whose worker dies just after web answered takes no stage over, and the old one serves on', async () => {
+    const publish = async (hash: string) => server.get('localhost', `/api/projects/${sample.project}/publish`, { method: 'POST', body: JSON.stringify({ commit: hash }), headers: { authorization: `Bearer ${await server.token()}` } });
+    const stage = async () => JSON.parse((await server.get('localhost', `/api/projects/${sample.project}/stages/dev`)).text) as Record<string, unknown>;
+    expect((await publish(commit)).status).toBe(200);
+    const before = await stage();
+    const dying = await sample.commit('with-worker', { 'worker.cjs': "console.log('no database');\nsetTimeout(() => process.exit(0), 100);\n" });
+    const refused = await publish(dying);
+    expect([refused.status, JSON.parse(refused.text)]).toEqual([502, expect.objectContaining({ error: 'crashed', message: expect.stringMatching(/^Its process worker exited with code 0 after/), lastLines: ['no database'] })]);
+    expect(await stage()).toMatchObject({ status: 'running', release: before.release, commit, restarts: 0, lastError: { code: 'crashed' } });
+    expect((await server.get('dev.localhost', '/')).text).toBe('hello');
   }, 90_000);
 });

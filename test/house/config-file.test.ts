@@ -43,7 +43,7 @@ projects:
     expect(trustedProxies).toEqual(['10.0.0.0/8']);
     const [shop, base] = projects;
     expect(shop).toEqual({
-      name: 'shop', repository: REPOSITORY, host: 'shop.example.com', cache: false, idleStopMs: null, publish: 'main', keepBuilds: 2,
+      name: 'shop', repository: REPOSITORY, host: 'shop.example.com', cache: false, idle: { sleepMs: null, stopMs: null }, keep: ['main', 'release/*'], publish: 'main', keepBuilds: 2,
       recipe: { context: 'web', dockerfile: 'Dockerfile.web', target: null, args: { A: '1', SHA: '{commit}' }, platform: null, dependencies: {} },
       run: {
         port: 8080, readyTimeoutMs: 30_000, stopTimeoutMs: 5_000, memoryBytes: 268_435_456, cpus: 0.5, pids: 256, profile: 'strict', env: { FEATURE: 'on', N: '2', B: 'true' },
@@ -55,11 +55,10 @@ projects:
       images: { registries: ['registry.example.com'], labels: { 'com.example.target': 'preview' } },
       git: { tokenFile: file.at('git-token'), sshKey: null, knownHosts: null },
     });
-    expect(base).toMatchObject({ name: 'base', repository: file.at('sources'), host: null, cache: true, idleStopMs: 1_200_000, run: { memoryBytes: 536_870_912 } });
+    expect(base).toMatchObject({ name: 'base', repository: file.at('sources'), host: null, cache: true, idle: { sleepMs: 300_000, stopMs: 1_200_000 }, run: { memoryBytes: 536_870_912 } });
     // What does nothing yet must not look as if it did.
     expect(notes.map((note) => /slipway\.yaml:\d+ (\S+) is read/.exec(note)?.[1])).toEqual([
-      'builds.archive', 'idle.sleep', 'limits.running', 'limits.images', 'limits.disk', 'blobs',
-      ...['idle.sleep', 'keep', 'dependsOn'].map((key) => `projects.shop.${key}`),
+      'builds.archive', 'blobs', 'projects.shop.dependsOn',
     ]);
   });
 
@@ -86,7 +85,7 @@ projects:
 
   it('gives a project what the server has where it says nothing itself', () => {
     const { projects: [shop] } = load(`build: { dockerfile: Dockerfile.all, cache: false }\nrun: { memory: 1GiB, port: 80 }\nidle: { stop: never }\n${project('run: { port: 81 }')}`);
-    expect(shop).toMatchObject({ cache: false, idleStopMs: null, recipe: { dockerfile: 'Dockerfile.all' }, run: { memoryBytes: 1_073_741_824, port: 81 } });
+    expect(shop).toMatchObject({ cache: false, idle: { sleepMs: 300_000, stopMs: null }, recipe: { dockerfile: 'Dockerfile.all' }, run: { memoryBytes: 1_073_741_824, port: 81 } });
   });
 
   it('is overruled by variables, and these by flags', () => {
@@ -154,7 +153,7 @@ projects:
 
   it.each<[string, string | RegExp]>([
     ['projects: [', /^slipway\.yaml:\d+ .+/],
-    ['port: 1\nport: 2\n', /^slipway\.yaml:2 Map keys must be unique/],
+    ['port: 1\nport: 2\n', 'slipway.yaml:2 port is given twice: give each key once'],
     ['- port', 'slipway.yaml must hold keys and values, such as “projects:”'],
     ['projects: shop', 'slipway.yaml:1 projects must hold names with settings'],
     ['builds: 5', 'slipway.yaml:1 builds must hold keys and values'],

@@ -24,7 +24,7 @@ describe('the configuration', () => {
       builds: { concurrency: 2, timeout: 1_200_000, silence: 600_000, queue: 100, perMinute: 30, archive: false },
       hold: { navigation: 1_000, request: 30_000 },
       idle: { sleep: 300_000, stop: 1_800_000 },
-      limits: { running: 50, images: 500, disk: 0.85 },
+      limits: { running: 50, images: 500, memory: 0.9, disk: 0.85 },
       build: { context: '.', dockerfile: 'Dockerfile', cache: true },
       run: { readyTimeout: 60_000, stopTimeout: 10_000, memory: 536_870_912, cpus: 1, pids: 256, profile: 'compat' },
     });
@@ -32,7 +32,7 @@ describe('the configuration', () => {
 
   it('makes one project of the repository', () => {
     expect(load({ 'run.port': '8080', 'build.target': 'web', 'run.memory': '1GiB' }).projects).toEqual([{
-      name: 'shop', repository: URL, host: null, environments: new Map(), stages: new Map(), publish: null, keepBuilds: 2, cache: true, idleStopMs: 1_800_000, images: { registries: [], labels: {} },
+      name: 'shop', repository: URL, host: null, environments: new Map(), stages: new Map(), publish: null, keepBuilds: 2, cache: true, idle: { sleepMs: 300_000, stopMs: 1_800_000 }, keep: [], images: { registries: [], labels: {} },
       git: { tokenFile: null, sshKey: null, knownHosts: null },
       recipe: { context: '.', dockerfile: 'Dockerfile', target: 'web', args: {}, platform: null, dependencies: {} },
       run: { port: 8080, readyTimeoutMs: 60_000, stopTimeoutMs: 10_000, memoryBytes: 1_073_741_824, cpus: 1, pids: 256, profile: 'compat', env: {} },

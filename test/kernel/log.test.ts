@@ -182,5 +182,11 @@ describe('the log file', () => {
 
 it('J7: on the console no value can pass for a record or move the cursor', () => {
   const text = consoleLine({ at: 'T', level: 'info', message: 'seen', fields: { branch: 'a\nT error forged \x1b[2J\r', ms: 5 } });
-  expect(text).toBe('T info seen branch=a\n    T error forged \ufffd ms=5');
+  expect(text).toBe('T info seen branch="a\n    T error forged \ufffd" ms=5');
+});
+
+it.each([
+  ['mallory ms=1', '"mallory ms=1"'], ['a"b', '"a\\"b"'], ['x" by="y', '"x\\" by=\\"y"'], ['a=b', '"a=b"'], ['\\', '"\\\\"'], ['', '""'], ['a\u2003b', '"a\u2003b"'], ['feature/x', 'feature/x'],
+])('J7: on the console the value %j cannot pass for a field: %s', (value, shown) => {
+  expect(consoleLine({ at: 'T', level: 'info', message: 'seen', fields: { by: value, list: ['a b'] } })).toBe(`T info seen by=${shown} list=["a b"]`);
 });

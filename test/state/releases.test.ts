@@ -54,6 +54,24 @@ describe('releases', () => {
     expect(await releases.find(SHOP, release.number)).toEqual(release);
   });
 
+  it('X8: are not replaced by a client that has no recursive triggers either, nor are their settings', async () => {
+    await using opened = await openTestDatabase();
+    const { releases, route } = await withRoute(opened);
+    const release = await releases.append(newRelease(route));
+    await sql`PRAGMA recursive_triggers = OFF`.execute(opened.db);
+    const row = await opened.db.selectFrom('releases').selectAll().executeTakeFirstOrThrow();
+    const configuration = await opened.db.selectFrom('configurations').selectAll().executeTakeFirstOrThrow();
+    expect(await refusalOf(opened.db.replaceInto('releases').values({ ...row, image: image('2') }).execute())).toContain('releases are append-only');
+    expect(await refusalOf(sql`INSERT OR REPLACE INTO releases (rowid, project, number, route, image, config_hash, reason, by_whom, created_at)
+      VALUES (1, 'elsewhere', 9, ${route}, 'i', ${row.config_hash}, 'code', 'mallory', 0)`.execute(opened.db))).toContain('releases are append-only');
+    expect(await refusalOf(opened.db.replaceInto('configurations').values({ ...configuration, body_json: '{}' }).execute())).toContain('configurations are append-only');
+    await opened.db.replaceInto('configurations').values({ ...configuration, secrets: null, created_at: 1 }).execute();
+    expect(await opened.db.selectFrom('configurations').selectAll().execute()).toEqual([configuration]);
+    expect(await releases.list(SHOP, 10)).toEqual([release]);
+    // What is appended with settings that are there already is no replacement.
+    expect((await releases.append(newRelease(route, { image: image('2') }))).configHash).toBe(release.configHash);
+  });
+
   it('belong to a route that is there', async () => {
     await using opened = await openTestDatabase();
     const { releases } = await withRoute(opened);

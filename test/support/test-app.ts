@@ -9,8 +9,10 @@ import { systemClock, type Clock } from '../../src/kernel/clock.js';
 import type { ApplicationLog } from '../../src/kernel/log.js';
 import type { Runtime } from '../../src/kernel/runtime.js';
 import type { ForwardTimeouts } from '../../src/serve/forward.js';
+import type { ListenerLimits } from '../../src/serve/listener.js';
 import { openDatabase, type Database } from '../../src/state/database.js';
 import { readIdentity } from '../../src/state/identity.js';
+import { readSecretsKey } from '../../src/state/secrets-key.js';
 import type { FakeProgram } from './fake-containers.js';
 import { createFakeEngine, type FakeBuild, type FakeEngine, type FakeEngineOptions } from './fake-engine.js';
 import { createTestFolder, createTestRepository, type TestFiles, type TestRepository } from './git.js';
@@ -37,6 +39,8 @@ export interface TestAppOptions {
   readonly configure?: (config: Config) => Config;
   /** How long the data plane waits for applications. */
   readonly timeouts?: Partial<ForwardTimeouts>;
+  /** How long it waits for clients, and how many there may be. */
+  readonly listener?: Partial<ListenerLimits>;
   /** Watches what is read from the records. */
   readonly watchDatabase?: (database: Database) => Database;
 }
@@ -108,7 +112,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   const folder = createTestFolder();
   const log = createQuietLog();
   const { configure = (config: Config) => config } = options;
-  const given = loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path });
+  const given = loadConfig(repository.path, { 'port': '0', 'stateDir': join(folder.path, 'state'), 'token': TOKEN, 'builds.perMinute': '1000', 'limits.disk': '100%', 'limits.memory': '100%', ...options.settings }, { PATH: process.env.PATH, HOME: folder.path });
   const { stateDir } = given;
   const identity = readIdentity(stateDir, given.settings.token);
   const engine = createFakeEngine({
@@ -120,7 +124,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const config = configure(given);
     const { watchDatabase = (opened: Database) => opened } = options;
     const database = watchDatabase(await openDatabase({ folder: stateDir, clock, log }));
-    app = createApp({ config, identity, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}) });
+    const secretsKey = await readSecretsKey({ folder: stateDir, db: database.db, clock, log });
+    app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}), ...(options.listener ? { listener: options.listener } : {}) });
     await app.start();
   };
   const stop = async () => {

@@ -98,6 +98,16 @@ describe('P10s: POST /apps/:name/restart and /stop', () => {
     expect((await post(app, '/apps/repository/stop')).json()).toEqual({ count: 1 });
   });
 
+  it('stops what starts in another one’s place as well', async () => {
+    let starts = 0;
+    await using app = await startTestApp({ program: (spec) => (++starts === 1 ? { serve: echo(spec) } : {}) });
+    await app.get('branch-main.localhost', '/');
+    await app.fetch(app.repository.commit({ b: 'b' }, { branch: 'main' }));
+    await until(() => starts === 2, 'the next one starts');
+    expect((await post(app, '/apps/repository/stop')).json()).toEqual({ count: 1 });
+    expect(await containers(app)).toEqual([]);
+  });
+
   it('restarts a stage from the image it has, and never stops one', async () => {
     await using app = await startTestApp({ configure: (config) => ({ ...config, projects: config.projects.map((project) => ({ ...project, stages: new Map([['dev', { env: {} }]]) })) }) });
     await post(app, '/api/projects/repository/publish', { branch: 'main' });

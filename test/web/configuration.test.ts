@@ -5,7 +5,8 @@ import { startStagedApp, type StagedApp } from '../support/staged-app.js';
 import { TOKEN } from '../support/test-app.js';
 
 const SECRET = 's3cr3t-of-the-shop';
-const newest = async (app: StagedApp, stage = 'dev') => (await app.read<{ id: string; image: string; reason: string; config: { env: object } }[]>(`releases?stage=${stage}`))[0];
+const newest = async ({ control, project, token }: StagedApp, stage = 'dev') =>
+  (JSON.parse((await control(`/api/projects/${project}/releases?stage=${stage}`, { headers: { authorization: `Bearer ${token}` } })).text) as { id: string; image: string; reason: string; config: { env: object } }[])[0];
 const set = (app: StagedApp, set: object, scope = '?stage=dev') => app.post(`config${scope}`, { set });
 const settings = async (app: StagedApp, scope = '') => (await app.control(`/api/projects/${app.project}/config${scope}`, { headers: { authorization: `Bearer ${TOKEN}` } })).json().settings as { name: string; value: string | null; digest: string | null }[];
 
@@ -128,7 +129,10 @@ describe('bad configuration', () => {
     const path = `/api/projects/${app.project}/config`;
     expect((await app.control(path)).status).toBe(401);
     expect((await app.control(path, { method: 'POST', body: '{"set":{"A":"1"}}' })).status).toBe(401);
-    expect((await set(app, { A: '1' }, '?stage=prodd')).json().error).toBe('unknown_stage');
+    const unknown = await set(app, { A: '1' }, '?stage=prodd');
+    expect([unknown.status, unknown.json()]).toMatchObject([404, { error: 'unknown_stage', nearest: ['prod'] }]);
+    const same = (await app.control(`/api/projects/${app.project}/stages/prodd`)).json();
+    expect([same.error, same.message, same.nearest]).toEqual([unknown.json().error, unknown.json().message, unknown.json().nearest]);
     expect((await set(app, { A: '1' }, '?env=jetpack')).json().error).toBe('unknown_environment');
     expect((await set(app, { A: '1' }, '?stage=dev&env=x')).json().error).toBe('invalid_request');
   });

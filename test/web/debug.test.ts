@@ -63,7 +63,7 @@ describe('/debug', () => {
     const asked = [app.get(main, '/hang'), app.get(slow, '/'), app.get(slow, '/')];
     await eventually(async () => { const { bounds } = await factsOf(app); return bounds.requestsInFlight?.now === 1 && bounds.requestsHeld?.now === 2; }, { what: 'one in flight and two held' });
     const { bounds } = await factsOf(app);
-    expect(bounds).toMatchObject({ requestsHeld: { now: 2, most: 5_000 }, instances: { now: 1 }, eventStreams: { now: 0 }, sessions: { now: 0, most: 10_000 }, connections: { most: 10_000 } });
+    expect(bounds).toMatchObject({ requestsHeld: { now: 2, most: 5_000 }, containers: { now: 1, most: 50 }, eventStreams: { now: 0 }, sessions: { now: 0, most: 10_000 }, connections: { most: 10_000 } });
     expect(bounds.connections?.now).toBeGreaterThanOrEqual(4);
     await app.control(`/confirm?action=restart&preview=branch-main`, { headers: NAVIGATION });
     expect((await factsOf(app)).bounds.sessions?.now).toBe(1);

@@ -130,7 +130,7 @@ describe('publishing', () => {
     broken = app.repository.commit({ b: 'b' });
     await app.fetch(broken as never);
     await eventually(async () => (await app.read<{ lastError: object | null }>('stages/dev')).lastError !== null, { what: 'the failure is noted' });
-    expect(await app.read('stages/dev')).toMatchObject({ status: 'running', release: 'v1', commit: first, lastError: { code: 'start_timeout' } });
+    expect(await app.read('stages/dev')).toMatchObject({ status: 'running', release: 'v1', commit: first, lastError: { code: 'start_timeout', release: 'v2' } });
     expect(starts).toBe(2);
     expect(await app.shown()).toMatchObject({ commit: first });
     await app.restart();

@@ -24,7 +24,7 @@ function fullRow(text: string): ReleaseRow {
   return {
     id: 'v12', project: text, route: { label: text, name: text, environment: text, url: '/previews/dev' }, reason: 'rollback to v2', by: text, at: ago(90), commit: commit(text),
     image: `sha256:${'ab'.repeat(32)}`, shortImage: 'abababababab', buildUrl: '/builds/b_1', logUrl: '/api/projects/shop/releases/v12/log', serving: 'serves',
-    env: [{ name: text, value: text }, { name: 'API', value: 'https://api.test' }], secrets: [{ name: text, value: 'c0ffee00' }], settings: [{ name: 'Memory', value: '512 MiB' }, { name: text, value: text }],
+    env: [{ name: text, change: 'changed' }, { name: 'API', change: null }], secrets: [{ name: text, value: 'c0ffee00', change: 'new' }], gone: [text], settings: [{ name: 'Memory', value: '512 MiB' }, { name: text, value: text }],
   };
 }
 

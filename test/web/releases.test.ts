@@ -1,5 +1,22 @@
 import { rmSync } from 'node:fs';
+import type { Database } from '../../src/state/database.js';
 import { startStagedApp } from '../support/staged-app.js';
+
+/** How many releases one query gave at most since `begin`. */
+function countRows() {
+  let most = 0;
+  const watch = ({ db, close }: Database): Database => ({
+    close,
+    db: db.withPlugin({
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => {
+        if (result.rows.some((row) => 'config_hash' in row && 'number' in row)) most = Math.max(most, result.rows.length);
+        return result;
+      },
+    }),
+  });
+  return { watch, begin: () => { most = 0; }, most: () => most };
+}
 
 describe('build, release, run', () => {
   it('X1: are three calls, and nothing runs before the third', async () => {
@@ -52,6 +69,24 @@ describe('build, release, run', () => {
     const next = await app.release('after');
     expect(next).toBe(`v${Math.max(...(await app.read<{ release: number }[]>('releases')).map(({ release }) => release))}`);
     expect(Number(next.slice(1))).toBeGreaterThan(Math.max(...numbers));
+  });
+
+  it('are listed newest first, of one route or of all, and no more are read than are asked for', async () => {
+    const rows = countRows();
+    await using app = await startStagedApp({ watchDatabase: rows.watch });
+    for (const file of ['a', 'b', 'c']) await app.run(file);
+    const all = await app.read<{ id: string; release: number; route: string }[]>('releases');
+    expect(all.map(({ release }) => release)).toEqual([6, 5, 4, 3, 2, 1]);
+    const commits = all.filter(({ route }) => route.startsWith('hash-'));
+    expect([all.filter(({ route }) => route === 'dev').map(({ id }) => id), commits.length]).toEqual([['v6', 'v4', 'v2'], 3]);
+    rows.begin();
+    expect((await app.read<object[]>('releases?stage=dev&limit=1'))).toEqual(all.slice(0, 1));
+    expect(rows.most()).toBe(1);
+    expect(await app.read(`releases?preview=${commits[0]?.route ?? ''}`)).toEqual(commits.slice(0, 1));
+    expect(await app.read('releases?limit=2')).toEqual(all.slice(0, 2));
+    expect(rows.most()).toBe(2);
+    expect((await app.control(`/api/projects/${app.project}/releases?stage=devv`)).json()).toMatchObject({ error: 'unknown_stage', nearest: ['dev', 'test'] });
+    expect((await app.control(`/api/projects/${app.project}/releases?preview=branch-never`)).json().error).toBe('unknown_preview');
   });
 
   it.each(['PUT', 'PATCH', 'DELETE'])('X8: %s of a release is refused, and its record is what it was', async (method) => {

@@ -1,7 +1,13 @@
 import { eventually } from '../support/eventually.js';
 import { startStagedApp, type StagedApp } from '../support/staged-app.js';
+import { gate } from '../support/test-app.js';
 
 const ids = async (app: StagedApp, stage = 'dev') => (await app.read<{ id: string; rollbackOf: string | null; reason: string }[]>(`releases?stage=${stage}`));
+const removeImageOf = async (app: StagedApp, release: string) => {
+  const { image } = await app.read<{ image: string }>(`releases/${release}`);
+  for (const { id, image: its } of await app.engine.list()) if (its === image) await app.engine.remove(id);
+  await eventually(async () => { await app.engine.removeImage(image as never); return true; }, { what: 'the image is removed' });
+};
 const back = (app: StagedApp, body: object = {}, stage = 'dev') => app.post(`stages/${stage}/rollback`, body);
 
 describe('rolling back a stage', () => {
@@ -64,9 +70,7 @@ describe('rolling back a stage', () => {
     await using app = await startStagedApp();
     const a = await app.run('a');
     await app.run('b');
-    const { image } = await app.read<{ image: string }>(`releases/${a.id}`);
-    for (const { id, image: its } of await app.engine.list()) if (its === image) await app.engine.remove(id);
-    await eventually(async () => { await app.engine.removeImage(image as never); return true; }, { what: 'the image is removed' });
+    await removeImageOf(app, a.id);
     const gone = await back(app);
     expect([gone.status, gone.json().error]).toEqual([410, 'image_gone']);
     expect(gone.json().message).toContain(a.commit);
@@ -74,6 +78,47 @@ describe('rolling back a stage', () => {
     expect((await back(app, { rebuild: true })).json()).toMatchObject({ release: { rollbackOf: a.id, commit: a.commit } });
     expect(app.engine.builds).toHaveLength(builds + 1);
     expect(await app.shown()).toMatchObject({ commit: a.commit });
+  });
+
+  it('X7: a rebuilt release says which build its image is of', async () => {
+    await using app = await startStagedApp();
+    const a = await app.run('a');
+    await app.run('b');
+    await removeImageOf(app, a.id);
+    const { release } = (await back(app, { rebuild: true })).json() as { release: { build: string; image: string } };
+    const [newest] = await app.read<{ id: string; image: string; commit: string }[]>(`builds?hash=${a.commit}`);
+    expect([release.build, release.image]).toEqual([newest?.id, newest?.image]);
+    expect((await app.read<{ build: string }>(`releases/${a.id}`)).build).not.toBe(release.build);
+  });
+
+  it('lets others change the stage while it builds again, and leaves what they decided', async () => {
+    const { opened, open } = gate();
+    let isSlow = false;
+    await using app = await startStagedApp({ builds: () => (isSlow ? { until: opened } : {}) });
+    const [a, b, c] = [await app.run('a'), await app.run('b'), await app.run('c')];
+    await removeImageOf(app, b.id);
+    const builds = app.engine.builds.length;
+    isSlow = true;
+    const rebuilding = back(app, { rebuild: true });
+    await eventually(() => app.engine.builds.length > builds, { what: 'it builds' });
+    expect((await back(app, { to: a.id })).status).toBe(200);
+    open();
+    const late = await rebuilding;
+    expect([late.status, late.json().error]).toEqual([409, 'route_moved']);
+    expect(await app.shown()).toMatchObject({ commit: a.commit });
+    expect((await back(app, { to: c.id })).status).toBe(200);
+  });
+
+  it('builds again also what failed to build before', async () => {
+    let isBroken = false;
+    await using app = await startStagedApp({ builds: () => (isBroken ? { fail: 'no room' } : {}) });
+    const a = await app.run('a');
+    await app.run('b');
+    await removeImageOf(app, a.id);
+    isBroken = true;
+    expect((await back(app, { rebuild: true })).json().error).toBe('build_failed');
+    isBroken = false;
+    expect((await back(app, { rebuild: true })).json()).toMatchObject({ release: { rollbackOf: a.id } });
   });
 
   it('answers the second of two at once that the stage is busy', async () => {

@@ -1,7 +1,14 @@
+import { once } from 'node:events';
+import { createServer, request, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { ImageId } from '../../src/domain/ids.js';
+import type { RunOnce } from '../../src/flow/run-once.js';
+import type { WebDeps } from '../../src/web/context.js';
+import { runOnce } from '../../src/web/run-once-api.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import type { FakeOnce } from '../support/fake-once.js';
+import { listen } from '../support/listen.js';
 import { openLines, type LineReader } from '../support/lines.js';
+import { sampleProject } from '../support/sample-project.js';
 import { gate, startTestApp, type TestApp, type TestAppOptions } from '../support/test-app.js';
 import { until } from '../support/until.js';
 
@@ -58,6 +65,35 @@ describe('X16: POST …/run-once', () => {
     run[Symbol.dispose]();
     await until(() => app.engine.onces === 0, 'its container is gone');
     expect(app.log.recent().filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it('is not run for one who has gone before it could begin', async () => {
+    const begun: boolean[] = [];
+    const run: RunOnce['run'] = async ({ signal }) => { begun.push(signal.aborted); signal.throwIfAborted(); return { code: 0, outOfMemory: false, message: null }; };
+    const answer = runOnce({ hosts: { read: () => ({ kind: 'control', project: null }) }, projects: [sampleProject('shop')], clock: createFakeClock(), runOnce: { run } } as unknown as WebDeps);
+    const server = createServer();
+    await using listening = await listen(server);
+    const asked = request({ host: '127.0.0.1', port: listening.port, method: 'POST' }).on('error', () => undefined).end();
+    const [req, res] = await once(server, 'request') as [IncomingMessage, ServerResponse];
+    asked.destroy();
+    await once(res, 'close');
+    await answer(Object.assign(req, { params: { project: 'shop' }, body: WANTED }) as never, res as never, () => undefined);
+    expect(begun).toEqual([true]);
+  });
+
+  it('says how a release comes back whose image is gone, which is not by another run', async () => {
+    await using app = await startServing(() => ({}));
+    await app.stop();
+    for (const { id, image } of await app.engine.list()) { await app.engine.remove(id); await app.engine.removeImage(image); }
+    await app.start();
+    const gone = await post(app);
+    expect([gone.status, gone.json().error]).toEqual([410, 'image_gone']);
+    expect(gone.json().message).toMatch(/^The image of v1 is gone; .* roll back to it with rebuild, publish its commit again, or open the preview/);
+    expect(gone.json().message).not.toContain('repeat the call');
+    // What it says helps: the preview of the commit has a release with an image.
+    const head = app.repository.head();
+    expect((await app.get(app.commitHost(head), '/')).json().release).toBe(2);
+    expect((await post(app, { ...WANTED, release: 'v2' })).status).toBe(200);
   });
 
   it('is told with its status what fails before anything was printed, and in a last line what fails after', async () => {

@@ -59,7 +59,7 @@ describe('the status of every preview', () => {
   });
 
   it('D8b: comes fifty to a page, and tells programs where the next one is', async () => {
-    await using app = await startTestApp({ prepare: (repository) => { for (let n = 0; n < 52; n += 1) repository.setRef(`refs/heads/b${n}`, repository.head()); } });
+    await using app = await startTestApp({ settings: { 'limits.running': '60' }, prepare: (repository) => { for (let n = 0; n < 52; n += 1) repository.setRef(`refs/heads/b${n}`, repository.head()); } });
     await app.get('branch-b0.localhost', '/');
     for (let n = 1; n < 52; n += 1) await app.get(`branch-b${n}.localhost`, '/');
     const first = await app.control('/status?q=branch-b');
