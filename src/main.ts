@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { createApp } from './app.js';
+import { EXIT } from './cli/failure.js';
+import { outputFault } from './cli/output.js';
 import { createProgram, type Program } from './cli/program.js';
 import { renderDefaults } from './config/defaults.js';
 import { ConfigFaults, listSettings, loadConfig, readClientSettings, type Config, type Flags } from './config.js';
@@ -11,10 +13,10 @@ import { AppError } from './domain/errors.js';
 import { createDockerEngine, NETWORK_POOL } from './engine/docker.js';
 import { createRegistryAuth } from './engine/registry-auth.js';
 import { systemClock as clock } from './kernel/clock.js';
-import { errorCode } from './kernel/error-code.js';
 import { createLog } from './kernel/log.js';
 import { openDatabase } from './state/database.js';
 import { readIdentity } from './state/identity.js';
+import { readSecretsKey } from './state/secrets-key.js';
 
 const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
 
@@ -23,8 +25,9 @@ async function serve(config: Config): Promise<void> {
   const identity = readIdentity(stateDir, settings.token);
   const log = createLog({ level: settings.logLevel, file: join(stateDir, 'logs', 'server.log'), console: true });
   const database = await openDatabase({ folder: stateDir, clock, log });
+  const secretsKey = await readSecretsKey({ folder: stateDir, db: database.db, clock, log });
   const engine = createDockerEngine({ instance: identity.instance, search: surroundings, clock, log, networkPool: NETWORK_POOL, registries: createRegistryAuth(config.registries) });
-  const app = createApp({ config, identity, database, engine, clock, log, runtime: process, views: VIEWS, networkPool: NETWORK_POOL });
+  const app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: process, views: VIEWS, networkPool: NETWORK_POOL });
   stopOnSignals(app.stop, log.close);
   try {
     await app.start();
@@ -69,8 +72,13 @@ function addServerCommands({ command, config }: Program): void {
 
 async function main(): Promise<void> {
   const { stdin, stdout, stderr } = process;
-  // Whoever reads only the first lines, as `head` does, has what they wanted.
-  stdout.on('error', (error) => { if (errorCode(error) === 'EPIPE') process.exit(0); else fail(error); });
+  stdout.on('error', (error) => {
+    const fault = outputFault(error);
+    if (fault !== undefined) stderr.write(`slipway: ${fault}\n`);
+    process.exit(fault === undefined ? EXIT.done : EXIT.failed);
+  });
+  // Where nothing can be said nothing is; the exit code tells.
+  stderr.on('error', () => undefined);
   const program = createProgram({ stdin, stdout, stderr, clock, settings: readClientSettings(), user: loginName() });
   addServerCommands(program);
   process.exitCode = await program.run(process.argv.slice(2));

@@ -8,7 +8,7 @@ const STATUSES = ['queued', 'building', 'succeeded', 'reused', 'failed', 'cancel
 const text = z.string();
 const textOrNull = z.string().nullable().default(null);
 const countOrNull = z.number().nullable().default(null);
-const failureOrNull = z.object({ code: text, message: text }).nullable().default(null);
+const failureOrNull = z.object({ code: text, message: text, lastLines: z.array(text).default([]) }).nullable().default(null);
 
 export const BUILD = z.object({
   id: text, project: text, status: z.enum(STATUSES), commit: textOrNull, reference: textOrNull, key: textOrNull, image: textOrNull, reusedFrom: textOrNull,
@@ -66,6 +66,17 @@ export type DiffAnswer = z.infer<typeof DIFF>;
 
 export const COUNT = z.object({ count: z.number() });
 
+/** What is about to go and why; shares from 0 to 1. */
+export const GC = z.object({
+  marks: z.array(z.object({ name: text, now: countOrNull, most: z.number(), over: z.boolean() })),
+  previews: z.array(z.object({
+    project: text, label: text, release: text, status: text, idleSeconds: countOrNull, next: z.enum(['sleep', 'stop']).nullable().default(null),
+    inSeconds: countOrNull, why: textOrNull, turn: countOrNull,
+  })),
+  images: z.array(z.object({ project: text, image: text, bytes: z.number(), lastUsedAt: textOrNull, why: text })), imagesKept: z.number(),
+});
+export type GcAnswer = z.infer<typeof GC>;
+
 /** What goes wrong, in every answer that is not a success. */
 const names = z.array(text).default([]);
 export const FAILURE = z.object({ error: text, message: text, requestId: textOrNull, lastLines: names, nearest: names, projects: names, candidates: names });
@@ -73,7 +84,8 @@ export const FAILURE = z.object({ error: text, message: text, requestId: textOrN
 /** What a one-off command printed, and how it ended. */
 export const ONCE = z.union([
   z.object({ stream: z.enum(['stdout', 'stderr']), text }),
-  z.object({ exit: z.number() }),
+  /** The sentence says why where the code does not. */
+  z.object({ exit: z.number(), message: textOrNull }),
   z.object({ error: text, message: text }),
 ]);
 export type OnceAnswer = z.infer<typeof ONCE>;

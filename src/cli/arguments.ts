@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { AppError } from '../domain/errors.js';
 import { parseBuildId, parseProjectName } from '../domain/ids.js';
-import { variableFault } from '../domain/setting.js';
+import { isVariableName, variableFault } from '../domain/setting.js';
 import { wrongUsage } from './failure.js';
 
 /** Everything that becomes part of a path is read here, so that it can be nothing else than what it names. */
@@ -39,18 +39,21 @@ export function readProjectRelease(text: string): { readonly project: string; re
   return { project: readProject(project), release: release === undefined ? undefined : readRelease(release) };
 }
 
-/** `NAME=value` of variables, the value as it stands. @throws CommandFailure that names no value */
-export function readAssignments(texts: readonly string[]): readonly (readonly [name: string, value: string])[] {
-  return texts.map((text) => {
+/** `NAME=value` of variables, the value as it stands. @throws CommandFailure that repeats nothing of what may be a secret */
+export function readAssignments(texts: readonly string[], form = 'NAME=value'): readonly (readonly [name: string, value: string])[] {
+  return texts.map((text, at) => {
     const mark = text.indexOf('=');
-    if (mark < 0) throw wrongUsage(`“${text}” sets nothing: write NAME=value.`);
+    if (mark < 0) throw wrongUsage(`There is no “=” in ${texts.length === 1 ? 'what is to be set' : `number ${at + 1} of what is to be set`}: write ${form}. ${UNREPEATED}`);
     return [text.slice(0, mark), text.slice(mark + 1)];
   });
 }
 
-/** @throws CommandFailure where one is no name of a variable, or is there twice */
+const UNREPEATED = 'What stands there is not repeated here, as it may be a secret.';
+
+/** @throws CommandFailure where one is no name of a variable, or is there twice; it repeats nothing that is no name */
 export function assertVariables(names: readonly string[]): void {
   names.forEach((name, at) => {
+    if (!isVariableName(name)) throw wrongUsage(`What is given for a name is not the name of a variable: that has letters, digits and _, and no digit first. ${UNREPEATED}`);
     const fault = variableFault(name);
     if (fault !== undefined) throw wrongUsage(`${fault}.`);
     if (names.indexOf(name) !== at) throw wrongUsage(`${name} is given twice.`);

@@ -1,6 +1,6 @@
 import {
-  BUILD, BUILDS, CHANGED, COUNT, DIFF, HEALTH, LINE, MOVED, ONCE, PREVIEW, PROJECTS, RELEASES, SETTINGS, STAGE, STAGES, UPDATE,
-  type BuildAnswer, type ChangedAnswer, type DiffAnswer, type LineAnswer, type HealthAnswer, type MovedAnswer, type OnceAnswer, type PreviewAnswer,
+  BUILD, BUILDS, CHANGED, COUNT, DIFF, GC, HEALTH, LINE, MOVED, ONCE, PREVIEW, PROJECTS, RELEASES, SETTINGS, STAGE, STAGES, UPDATE,
+  type BuildAnswer, type ChangedAnswer, type DiffAnswer, type GcAnswer, type LineAnswer, type HealthAnswer, type MovedAnswer, type OnceAnswer, type PreviewAnswer,
   type ProjectAnswer, type ReleaseAnswer, type SettingsAnswer, type StageAnswer, type UpdateAnswer,
 } from './answers.js';
 import { createAsking, understand, type Answer, type Asking, type AskingDeps } from './asking.js';
@@ -47,6 +47,8 @@ export interface Client {
   buildLog(id: string): AsyncIterable<string>;
   /** Until the build ends; `after` is the number of the last line that is known. */
   buildEvents(id: string, after: number): AsyncIterable<BuildEvent>;
+  explainGc(): Promise<Answer<GcAnswer>>;
+  gc(): Promise<Answer<GcAnswer>>;
   /** How many were restarted. */
   restart(project: string): Promise<Answer<{ readonly count: number }>>;
   /** How many were stopped. */
@@ -87,11 +89,13 @@ export function createClient({ by, send = sendByHttp, ...options }: ClientOption
     findBuild: (id) => json(BUILD, { path: `/api/builds/${id}` }),
     diff: (id) => json(DIFF, { path: `/api/builds/${id}/diff` }),
     builds: (project) => json(BUILDS, { path: `${below(project)}/builds` }),
+    explainGc: () => json(GC, { path: '/api/gc' }),
+    gc: () => json(GC, post('/api/gc', {})),
     restart: (project) => json(COUNT, post(`/apps/${project}/restart`, {})),
     stop: (project) => json(COUNT, post(`/apps/${project}/stop`, {})),
     ...createReading(asking, called),
     runOnce: async function* runOnce(project, once) {
-      const body = await asking.stream({ ...post(`${below(project)}/run-once`, { ...once }), headers: { accept: 'application/x-ndjson, application/json' } });
+      const body = await asking.stream('application/x-ndjson', post(`${below(project)}/run-once`, { ...once }));
       for await (const text of linesOf(body)) if (text !== '') yield understand(ONCE, { text, called });
     },
   };
@@ -99,9 +103,9 @@ export function createClient({ by, send = sendByHttp, ...options }: ClientOption
 
 /** What is read while it comes. */
 function createReading(asking: Asking, called: string): Pick<Client, 'buildEvents' | 'buildLog' | 'releaseLog' | 'previewLog'> {
-  const lines = async (path: string, query: Readonly<Record<string, string | undefined>>) => linesOf(await asking.stream({ path, query, headers: { accept: 'text/plain, application/json' } }));
+  const lines = async (path: string, query: Readonly<Record<string, string | undefined>>) => linesOf(await asking.stream('text/plain', { path, query }));
   const events = async (path: string, { query = {}, after = 0 }: { query?: Readonly<Record<string, string>>; after?: number }) =>
-    eventsOf(await asking.stream({ path, query, headers: { accept: 'text/event-stream, application/json', ...(after > 0 ? { 'last-event-id': String(after) } : {}) } }));
+    eventsOf(await asking.stream('text/event-stream', { path, query, headers: after > 0 ? { 'last-event-id': String(after) } : {} }));
   return {
     buildEvents: async function* buildEvents(id, after) {
       for await (const { event, text } of await events(`/api/builds/${id}/events`, { after })) {

@@ -1,7 +1,7 @@
 import { ERRORS, type ErrorCode } from '../domain/errors.js';
 
 /** What the process ends with; `run-once` ends with its command's own code once that has run. */
-export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, buildFailed: 5 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, refused: 4, buildFailed: 5, interrupted: 6 } as const;
 
 /** What each of them means, for `--help` and the README. */
 export const EXIT_MEANINGS: ReadonlyMap<number, string> = new Map([
@@ -11,6 +11,7 @@ export const EXIT_MEANINGS: ReadonlyMap<number, string> = new Map([
   [EXIT.unreachable, 'the server cannot be reached, or the connection broke off'],
   [EXIT.refused, 'not allowed: the token is missing or not the right one'],
   [EXIT.buildFailed, 'the build failed; its last lines are on stderr'],
+  [EXIT.interrupted, 'the build was interrupted as the server ended, and nothing took it up again'],
 ]);
 
 /** Why a command did not do what it was asked for: the process's exit code and a sentence for stderr, with lines to print before it. */
@@ -39,3 +40,9 @@ export function exitCodeOf(status: number): number {
 export const exitCodeOfError = (code: string): number => (isErrorCode(code) ? exitCodeOf(ERRORS[code].status) : EXIT.failed);
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code);
+
+/** The server's words, with the seconds for the header that programs have them in. */
+export function withWait(message: string, retryAfter?: string): string {
+  const wait = /^\d+$/.test(retryAfter ?? '') ? `${retryAfter ?? ''} seconds` : undefined;
+  return message.replace('after Retry-After seconds', wait === undefined ? 'in a moment' : `after ${wait}`).replace('Wait as long as Retry-After says', `Wait ${wait ?? 'a moment'}`);
+}

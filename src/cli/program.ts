@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAppCommands } from './commands/apps.js';
 import { addBuildCommands } from './commands/builds.js';
 import { addConfigCommands } from './commands/config.js';
+import { addGcCommand } from './commands/gc.js';
 import { addLogCommands } from './commands/logs.js';
 import { addReleaseCommands } from './commands/releases.js';
 import { addRunOnceCommand } from './commands/run-once.js';
@@ -56,7 +57,7 @@ export function createProgram({ settings, user, connect = createClient, ...strea
     })
     .addHelpText('after', `\nExit codes:\n${[...EXIT_MEANINGS].map(([code, meaning]) => `  ${code}  ${meaning}\n`).join('')}     run-once: the command’s own`);
   const config = command.command('config').description('Check the configuration file, or set what applications run with');
-  for (const add of [addStatusCommands, addReleaseCommands, addBuildCommands, addAppCommands, addLogCommands, addRunOnceCommand]) add(command, context);
+  for (const add of [addStatusCommands, addReleaseCommands, addBuildCommands, addAppCommands, addGcCommand, addLogCommands, addRunOnceCommand]) add(command, context);
   addConfigCommands(config, context);
 
   return {
@@ -67,13 +68,22 @@ export function createProgram({ settings, user, connect = createClient, ...strea
         await command.parseAsync(args, { from: 'user' });
         return exitCode;
       } catch (error) {
-        if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+        if (error instanceof CommanderError) {
+          if (error.code === 'commander.unknownOption') stderr.write(placeOfOptions(args));
+          return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+        }
         if (!(error instanceof CommandFailure)) throw error;
         stderr.write(`${renderLines(error.lines)}slipway: ${error.message}\n`);
         return error.exitCode;
       }
     },
   };
+}
+
+/** For who wrote an option where it is another's: before any command, or as part of the command to run. */
+function placeOfOptions([first = '', ...others]: readonly string[]): string {
+  if (first.startsWith('-')) return '(Options stand behind the command: slipway ls --state-dir DIR)\n';
+  return first === 'run-once' && !others.includes('--') ? '(Write -- before the command to run: slipway run-once PROJECT --release v7 -- sh -c "exit 3")\n' : '';
 }
 
 /** What the API takes as a name. */

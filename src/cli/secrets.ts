@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { LONGEST_VALUE } from '../domain/setting.js';
 import { errorCode } from '../kernel/error-code.js';
 import { CommandFailure, wrongUsage } from './failure.js';
 import type { Output } from './output.js';
@@ -11,6 +12,8 @@ export interface Input extends AsyncIterable<Uint8Array> {
 }
 
 const MOST_BYTES = 1024 * 1024;
+/** Of a file's last line, which is not part of the value. */
+const LINE_END = 2;
 /** As a shell has it for whoever presses Ctrl-C. */
 const INTERRUPTED = 130;
 
@@ -38,12 +41,34 @@ function nonEmpty(name: string, value: string | undefined): string {
   return value;
 }
 
+/** No more of it than a variable can hold; a pipe, as `<(command)` is one, does not say how much will come. */
 function fileAt(path: string): Uint8Array {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, 'r');
+    const kind = fstatSync(file);
+    if (!kind.isFile() && !kind.isFIFO()) throw wrongUsage(`${path} is neither a file nor a pipe.`);
+    return readAtMost(file, LONGEST_VALUE + LINE_END) ?? tooLong(path);
   } catch (error) {
+    if (error instanceof CommandFailure) throw error;
     throw wrongUsage(`The file ${path} cannot be read (${errorCode(error)}).`);
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+}
+
+const tooLong = (path: string): never => { throw wrongUsage(`The file ${path} is longer than the 64 KiB that a variable can hold.`); };
+
+/** What there is until the end; undefined where that is more. */
+function readAtMost(file: number, most: number): Uint8Array | undefined {
+  const bytes = Buffer.alloc(most + 1);
+  let length = 0;
+  while (length <= most) {
+    const read = readSync(file, bytes, length, bytes.length - length, null);
+    if (read === 0) return bytes.subarray(0, length);
+    length += read;
+  }
+  return undefined;
 }
 
 function decode(bytes: Uint8Array, what: string): string {

@@ -15,7 +15,7 @@ export interface Received {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Sends one request and gives its answer, the body unread. Rejects with a system error when there is none. */
+/** Sends one request and gives its answer, the body unread. Rejects with a system error when there is none, `isBroken` where the server may have had the request. */
 export type Send = (request: Sent) => Promise<Received>;
 
 const CONNECT_MS = 10_000;
@@ -33,8 +33,10 @@ export const sendByHttp: Send = ({ method, url, headers, body }) => new Promise(
   const asked = request(url, { method, headers, agent: false }, (answer) => {
     resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer });
   });
-  asked.on('error', reject);
+  let stands = false;
+  asked.on('error', (error) => { reject(Object.assign(error, { isBroken: stands })); });
   asked.on('socket', (socket) => {
+    socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => { stands = true; });
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setTimeout(CONNECT_MS, () => { asked.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' })); });
     socket.once('connect', () => { socket.setTimeout(0); });

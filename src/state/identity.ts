@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AppError } from '../domain/errors.js';
 import type { InstanceId } from '../domain/ids.js';
 import { errorCode } from '../kernel/error-code.js';
+import { unusable } from './usable.js';
 
 /** What makes this server itself; files of their own, so that a damaged database loses none of it. */
 export interface ServerIdentity {
@@ -12,18 +13,19 @@ export interface ServerIdentity {
   readonly sessionSecret: string;
   /** What changes must present as a bearer. */
   readonly token: string;
-  /** What secrets in the records are encrypted with; 64 hex digits. */
-  readonly secretsKey: string;
 }
 
-/** Reads the identity from the state directory, making on the first start what is missing (mode 0600). */
+/**
+ * Reads the identity from the state directory, making on the first start what is missing (mode 0600).
+ *
+ * @throws AppError `internal` when a file cannot be used, or the token in its file is none
+ */
 export function readIdentity(folder: string, configuredToken: string | undefined): ServerIdentity {
   makeFolder(folder);
   return {
     instance: ensureFile(join(folder, 'instance'), () => randomBytes(4).toString('hex'), /^[0-9a-f]{8}$/) as InstanceId,
     sessionSecret: ensureFile(join(folder, 'session-secret'), () => randomBytes(32).toString('hex'), /^[0-9a-f]{64}$/),
-    token: configuredToken ?? ensureFile(join(folder, 'token'), () => `slw_${randomBytes(32).toString('hex')}`, /^\S{16,}$/),
-    secretsKey: secretsKeyIn(folder),
+    token: configuredToken ?? tokenIn(folder),
   };
 }
 
@@ -36,27 +38,35 @@ function makeFolder(folder: string): void {
 }
 
 function ensureFile(path: string, make: () => string, shape: RegExp): string {
-  const known = readIfThere(path)?.trim();
-  if (known !== undefined && shape.test(known)) return known;
-  const made = make();
-  writeFileSync(`${path}.new`, `${made}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-  return made;
+  const known = readKept(path);
+  return known !== undefined && shape.test(known) ? known : writeKept(path, make());
 }
 
-/** One that is damaged is not replaced: with another key the secrets in the records would be lost. */
-function secretsKeyIn(folder: string): string {
-  const path = join(folder, 'secrets-key');
-  const key = ensureFile(path, () => randomBytes(32).toString('hex'), /^/);
-  if (!/^[0-9a-f]{64}$/.test(key)) throw new AppError('internal', `The file ${path} is damaged, and what it encrypts can be read with no other: bring it back, or delete it and set the secrets again.`);
-  return key;
+/** One that is no token is not replaced: programs that bear the right one would be refused, and nobody told why. */
+function tokenIn(folder: string): string {
+  const path = join(folder, 'token');
+  const kept = readKept(path) ?? writeKept(path, `slw_${randomBytes(32).toString('hex')}`);
+  if (/^\S{16,}$/.test(kept)) return kept;
+  throw new AppError('internal', `The file ${path} ${kept === '' ? 'is empty' : 'holds no token'}: write one of 16 characters or more without blanks into it, or delete it and a new one is made.`);
 }
 
-function readIfThere(path: string): string | undefined {
+/** What a file of one line holds, without the line end; undefined when it is not there. @throws AppError `internal` when it cannot be read */
+export function readKept(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8').trim();
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    throw unusable(path, error);
+  }
+}
+
+/** Replaces such a file at once, readable by its owner only. @throws AppError `internal` when it cannot be written */
+export function writeKept(path: string, text: string): string {
+  try {
+    writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return text;
+  } catch (error) {
+    throw unusable(path, error);
   }
 }

@@ -5,7 +5,7 @@ import { EXIT, EXIT_MEANINGS } from '../../src/cli/failure.js';
 import { ROOT } from '../house/source-files.js';
 import { createTestFolder } from '../support/git.js';
 import { createProgram } from '../../src/cli/program.js';
-import { failure, startApi } from './api-server.js';
+import { failure, startApi, type ApiAnswer } from './api-server.js';
 import { hastyClock, NOWHERE, runCli, silence, TOKEN } from './run-cli.js';
 
 describe('exit codes', () => {
@@ -23,7 +23,31 @@ describe('exit codes', () => {
     expect(await runCli(['ls', '--server', 'http://no-such-host.invalid'])).toMatchObject({ code: 3, stderr: expect.stringMatching(/^slipway: Cannot reach http:\/\/no-such-host\.invalid \(E\w+\)/) as string });
   });
 
+  it('tell a change that the server’s end cut off from one that never reached it', async () => {
+    const cut: ApiAnswer = (res) => { res.destroy(); };
+    const half: ApiAnswer = (res) => { res.writeHead(200, { 'Content-Length': '100' }).write('{"project":'); setImmediate(() => { res.destroy(); }); };
+    for (const answer of [cut, half]) {
+      await using api = await startApi({ 'POST /api/projects/shop/publish': answer, 'GET /api/projects': answer });
+      expect(await runCli(['publish', 'shop'], api)).toEqual({
+        code: 3, stdout: '', stderr: `slipway: The connection to ${api.url} broke (ECONNRESET) before its answer was through: what was asked for may have happened, or not. Look with slipway status before you try again.\n`,
+      });
+      expect(await runCli(['ls'], api)).toEqual({ code: 3, stdout: '', stderr: `slipway: Lost the connection to ${api.url} (ECONNRESET): is it still running there?\n` });
+    }
+    expect((await runCli(['publish', 'shop'])).stderr).toContain('Cannot reach');
+  });
+
+  it('come with the seconds to wait where the server says them', async () => {
+    const later = (message: string, seconds?: string): ApiAnswer => ({ status: 503, ...(seconds === undefined ? {} : { headers: { 'Retry-After': seconds } }), json: { error: 'too_busy', message, requestId: 'r' } });
+    await using api = await startApi({
+      'GET /api/projects': later('Too busy. Try again after Retry-After seconds.', '7'), 'POST /apps/shop/stop': later('Too many. Wait as long as Retry-After says.', '3'), 'POST /apps/shop/restart': later('Too busy. Try again after Retry-After seconds.'),
+    });
+    expect((await runCli(['ls'], api)).stderr).toBe('slipway: Too busy. Try again after 7 seconds. (too_busy, request r)\n');
+    expect((await runCli(['stop', 'shop'], api)).stderr).toBe('slipway: Too many. Wait 3 seconds. (too_busy, request r)\n');
+    expect((await runCli(['restart', 'shop'], api)).stderr).toBe('slipway: Too busy. Try again in a moment. (too_busy, request r)\n');
+  });
+
   it.each<[readonly string[], string]>([
+    [['--state-dir', '/s', 'ls'], "slipway: unknown option '--state-dir'\n(Options stand behind the command: slipway ls --state-dir DIR)\n"],
     [[], 'Usage: slipway'], [['sttus'], "slipway: unknown command 'sttus'\n(Did you mean status?)"], [['ls', '--jsn'], "slipway: unknown option '--jsn'\n(Did you mean --json?)"], [['ls', 'shop'], "too many arguments for 'ls'"],
     [['config', 'sett', 'shop', 'A=1'], "slipway: unknown command 'sett'\n(Did you mean set?)"], [['ls', '--server'], "option '--server <url>' argument missing"],
     [['ls', '--server', 'localhost:3000'], '“localhost:3000” is not a server: write http://localhost:3000.'], [['ls', '--server', 'http://x/?a=b'], 'is not a server'],
@@ -49,7 +73,7 @@ describe('exit codes', () => {
   it('are all zero for help, and each command is in the README', async () => {
     const { stdout } = await runCli(['--help']);
     const commands = [...stdout.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name = '']) => name).filter((name) => name !== 'help');
-    expect(commands).toEqual(['config', 'status', 'ls', 'releases', 'publish', 'promote', 'rollback', 'update', 'build', 'rebuild', 'view', 'restart', 'stop', 'logs', 'tail', 'run-once']);
+    expect(commands).toEqual(['config', 'status', 'ls', 'releases', 'publish', 'promote', 'rollback', 'update', 'build', 'rebuild', 'view', 'restart', 'stop', 'gc', 'logs', 'tail', 'run-once']);
     const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
     for (const name of commands) expect((await runCli([name, '--help'])).code).toBe(0);
     expect(commands.filter((name) => !new RegExp(`\`${name}[ \`]`).test(readme))).toEqual([]);

@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import { AppError, toAppError } from '../../src/domain/errors.js';
+import { errorCode } from '../../src/kernel/error-code.js';
 import { openDatabase, type Database } from '../../src/state/database.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import { createTestFolder } from '../support/git.js';
@@ -54,7 +56,7 @@ describe('the database', () => {
     await fill(folder.path);
     const again = await open(folder.path);
     expect(await sessionsIn(again)).toEqual(['kept']);
-    expect((await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(again.db)).rows).toEqual([{ name: '001-ground' }, { name: '002-settings' }]);
+    expect((await sql<{ name: string }>`SELECT name FROM kysely_migration`.execute(again.db)).rows).toEqual([{ name: '001-ground' }, { name: '002-settings' }, { name: '003-no-replacement' }]);
     await again.close();
   });
 
@@ -74,11 +76,31 @@ describe('the database', () => {
   });
 });
 
+it('says that the disk is full also where that ends a transaction, and goes on when there is room', async () => {
+  await using database = await openTestDatabase();
+  const { db } = database;
+  const add = (value: string) => db.transaction().execute((within) => within.insertInto('meta').values({ name: `n${value.length}`, value }).execute());
+  const { rows: [before] } = await sql<{ page_count: number }>`PRAGMA page_count`.execute(db);
+  await sql.raw(`PRAGMA max_page_count = ${(before?.page_count ?? 0) + 1}`).execute(db);
+  const refused: unknown = await add('x'.repeat(1_000_000)).catch((error: unknown) => error);
+  expect([errorCode(refused), toAppError(refused).code]).toEqual(['SQLITE_FULL', 'disk_full']);
+  await add('small');
+  await expect(db.transaction().execute(async (within) => { await within.insertInto('meta').values({ name: 'not', value: '' }).execute(); throw new AppError('internal', 'undone'); })).rejects.toThrow('undone');
+  expect((await db.selectFrom('meta').select('name').execute()).map(({ name }) => name)).toEqual(['n5']);
+});
+
 describe('K19: the folder', () => {
   it('belongs to one server: a second one is told so and changes nothing', async () => {
     await using first = await openTestDatabase();
     expect(await messageOf(open(first.folder))).toBe(`AppError: Another server uses the state directory ${first.folder}. Stop it, or give another --state-dir.`);
     expect(await sessionsIn(first)).toEqual([]);
+  });
+
+  it('is said to be in use only when it is', async () => {
+    using folder = createTestFolder();
+    writeFileSync(join(folder.path, 'server.lock'), 'not what locks anything, '.repeat(100));
+    expect(await messageOf(open(folder.path))).toMatch(/^AppError: Slipway does not start, as .*server\.lock cannot be used: file is not a database \(SQLITE_NOTADB\)\./);
+    expect(readdirSync(folder.path)).toEqual(['server.lock']);
   });
 
   it('is free after the first server closed, after a failed start, and after one that was killed', async () => {
@@ -130,20 +152,34 @@ describe('K4: a file that is no sound database', () => {
     expect(log.recent()).toHaveLength(1);
   });
 
-  it('is set aside also when it is a folder', async () => {
+  it('is not an empty file: that is an empty database, and the log says so', async () => {
     using folder = createTestFolder();
-    mkdirSync(join(folder.path, FILE));
-    expect(await messageOf(open(folder.path))).toBe('was opened');
-    expect(readdirSync(folder.path)).toContain(`${FILE}.corrupt-${clock.now()}`);
-  });
-
-  it('is not an empty file: that is an empty database', async () => {
-    using folder = createTestFolder();
-    writeFileSync(join(folder.path, FILE), '');
+    const file = join(folder.path, FILE);
+    writeFileSync(file, '');
+    mkdirSync(join(folder.path, 'logs', 'releases'), { recursive: true });
     const log = createQuietLog();
     expect(await messageOf(open(folder.path, log))).toBe('was opened');
-    expect(log.recent()).toEqual([]);
+    expect(log.recent().map(({ level, message, fields }) => [level, message, fields])).toEqual([['warn', 'database file was empty, a new database is begun in it', { file }]]);
     expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+    expect(readdirSync(join(folder.path, 'logs'))).toEqual([expect.stringMatching(/^releases\.corrupt-/)]);
+    expect(await messageOf(open(folder.path, log))).toBe('was opened');
+    expect(log.recent()).toHaveLength(1);
+  });
+
+  it.each([FILE, `${FILE}-wal`, 'server.lock'])('is not one that cannot be opened: it is named, with the reason, and nothing is touched (%s)', async (name) => {
+    using folder = createTestFolder();
+    const path = join(folder.path, name);
+    mkdirSync(path);
+    expect(await messageOf(open(folder.path))).toBe(`AppError: Slipway does not start, as ${path} cannot be used: it is a folder, or lies below a file; move that away (EISDIR). Nothing of it was changed.`);
+    expect(readdirSync(folder.path)).toEqual([name]);
+  });
+
+  it('is not one that SQLite cannot open', async () => {
+    using folder = createTestFolder();
+    symlinkSync('/nowhere/at/all', join(folder.path, FILE));
+    expect(await messageOf(open(folder.path))).toMatch(/^AppError: Slipway does not start, as .*slipway\.db cannot be used: .+\(SQLITE_CANTOPEN\w*\)\. Nothing of it was changed\.$/);
+    expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+    expect(await messageOf(open(folder.path))).toContain('SQLITE_CANTOPEN');
   });
 
   it('is not one that somebody else has locked: it is refused and stays where it is', async () => {
@@ -152,7 +188,7 @@ describe('K4: a file that is no sound database', () => {
     const other = new SqliteDatabase(join(folder.path, FILE));
     other.pragma('locking_mode = EXCLUSIVE');
     other.exec("UPDATE sessions SET body_json = '[]'");
-    expect(await messageOf(open(folder.path))).toMatch(/^AppError: The database .*slipway\.db cannot be opened; nothing was changed: .*locked/);
+    expect(await messageOf(open(folder.path))).toMatch(/^AppError: Slipway does not start, as .*slipway\.db cannot be used: another program uses it; end that \(SQLITE_BUSY\)\./);
     other.close();
     expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
     const again = await open(folder.path);
@@ -171,6 +207,21 @@ it('K4: a database of a newer version is refused, with what to do, and stays as 
   );
   expect(readFileSync(join(folder.path, FILE)).equals(before)).toBe(true);
   expect(readdirSync(folder.path).filter((name) => name.includes('corrupt'))).toEqual([]);
+});
+
+it('K4: a migration that fails half way leaves nothing behind, so that the next start is a first one', async () => {
+  using folder = createTestFolder();
+  const file = join(folder.path, FILE);
+  const sqlite = new SqliteDatabase(file);
+  // A table of the first migration, in the way of it.
+  sqlite.exec('CREATE TABLE source_keys (x)');
+  sqlite.close();
+  expect(await messageOf(open(folder.path))).toContain('its migration failed: nothing was changed');
+  const after = new SqliteDatabase(file);
+  expect(after.prepare('SELECT name FROM sqlite_master').all()).toEqual([{ name: 'source_keys' }]);
+  after.exec('DROP TABLE source_keys');
+  after.close();
+  expect(await messageOf(open(folder.path))).toBe('was opened');
 });
 
 function pretendNewer(folder: string): void {

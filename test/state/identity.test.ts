@@ -1,26 +1,17 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readIdentity } from '../../src/state/identity.js';
 import { createTestFolder } from '../support/git.js';
 
-const FILES = ['instance', 'secrets-key', 'session-secret', 'token'];
+const FILES = ['instance', 'session-secret', 'token'];
 
 describe('the identity of a server', () => {
-  it('X12: refuses a damaged key of the secrets instead of making another one', () => {
-    using folder = createTestFolder();
-    readIdentity(folder.path, undefined);
-    writeFileSync(join(folder.path, 'secrets-key'), 'not a key');
-    expect(() => readIdentity(folder.path, undefined)).toThrow('secrets-key is damaged');
-    expect(readFileSync(join(folder.path, 'secrets-key'), 'utf8')).toBe('not a key');
-  });
-
   it('is made on the first start, in files that only its owner can read', () => {
     using parent = createTestFolder();
     const folder = join(parent.path, 'state');
     const identity = readIdentity(folder, undefined);
     expect(identity).toEqual({
       instance: expect.stringMatching(/^[0-9a-f]{8}$/) as string, sessionSecret: expect.stringMatching(/^[0-9a-f]{64}$/) as string, token: expect.stringMatching(/^slw_[0-9a-f]{64}$/) as string,
-      secretsKey: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
     });
     expect(readdirSync(folder).sort()).toEqual(FILES);
     expect(FILES.map((name) => statSync(join(folder, name)).mode & 0o777)).toEqual(FILES.map(() => 0o600));
@@ -40,7 +31,7 @@ describe('the identity of a server', () => {
   it('has the configured token, which is written nowhere', () => {
     using folder = createTestFolder();
     expect(readIdentity(folder.path, 'configured-token-of-mine').token).toBe('configured-token-of-mine');
-    expect(readdirSync(folder.path).sort()).toEqual(['instance', 'secrets-key', 'session-secret']);
+    expect(readdirSync(folder.path).sort()).toEqual(['instance', 'session-secret']);
   });
 
   it('takes a token that its owner wrote', () => {
@@ -49,7 +40,31 @@ describe('the identity of a server', () => {
     expect(readIdentity(folder.path, undefined).token).toBe('written-by-hand-1234');
   });
 
-  it.each(FILES.filter((name) => name !== 'secrets-key'))('makes anew what is missing or spoilt, and only that: %s', (name) => {
+  it.each([['', 'is empty'], ['\n', 'is empty'], ['short', 'holds no token'], ['two words and some more', 'holds no token']])('does not replace a token file that holds none: %j', (text, fault) => {
+    using folder = createTestFolder();
+    const path = join(folder.path, 'token');
+    writeFileSync(path, text);
+    expect(() => readIdentity(folder.path, undefined)).toThrow(`The file ${path} ${fault}: write one of 16 characters or more without blanks into it, or delete it and a new one is made.`);
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    expect(readIdentity(folder.path, 'configured-token-of-mine').token).toBe('configured-token-of-mine');
+  });
+
+  it('names a file that cannot be read or written, with the reason', () => {
+    using folder = createTestFolder();
+    mkdirSync(join(folder.path, 'instance'));
+    expect(() => readIdentity(folder.path, undefined)).toThrow(`Slipway does not start, as ${folder.path}/instance cannot be used: it is a folder`);
+    mkdirSync(join(folder.path, 'full', 'token.new'), { recursive: true });
+    expect(() => readIdentity(join(folder.path, 'full'), undefined)).toThrow('full/token cannot be used');
+  });
+
+  it('makes a missing token anew', () => {
+    using folder = createTestFolder();
+    const before = readIdentity(folder.path, undefined);
+    rmSync(join(folder.path, 'token'));
+    expect(readIdentity(folder.path, undefined).token).not.toBe(before.token);
+  });
+
+  it.each(FILES.filter((name) => name !== 'token'))('makes anew what is missing or spoilt, and only that: %s', (name) => {
     using folder = createTestFolder();
     const before = readIdentity(folder.path, undefined);
     for (const spoil of [() => { rmSync(join(folder.path, name)); }, () => { writeFileSync(join(folder.path, name), 'short'); }, () => { writeFileSync(join(folder.path, name), ''); }]) {

@@ -74,7 +74,7 @@ export async function startServer({ repository, config, args = [], env = {} }: S
   const file = join(stateDir, 'slipway.yaml');
   if (config !== undefined) await writeFile(file, config);
   const sources = [...(repository === undefined ? [] : [repository]), ...(config === undefined ? [] : ['--config', file])];
-  const launch = (more: readonly string[]) => launchServer([...sources, '--state-dir', stateDir, '--port', '0', ...more], env);
+  const launch = (more: readonly string[]) => launchServer([...sources, '--state-dir', stateDir, '--port', '0', '--limits-disk', '100%', '--limits-memory', '100%', ...more], env);
   let running = await launch(args);
   const instance = (await readFile(join(stateDir, 'instance'), 'utf8')).trim();
   const label = `slipway.instance=${instance}`;

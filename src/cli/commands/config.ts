@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { isVariableName } from '../../domain/setting.js';
 import type { ChangedAnswer, SettingsAnswer } from '../answers.js';
 import { assertVariables, readAssignments, readLabel, readProject } from '../arguments.js';
 import { show, withServer, type CommandContext, type ShowOptions } from '../context.js';
@@ -39,8 +40,8 @@ function addSet(config: Command, context: CommandContext): void {
     .action(async (project: string, assignments: readonly string[], { stage, env, secret = [], secretFile = [], ...options }: SetOptions) => {
       const set = readAssignments(assignments);
       const inArguments = secret.find((name) => name.includes('='));
-      if (inArguments !== undefined) throw wrongUsage(`Give --secret the name ${inArguments.slice(0, inArguments.indexOf('='))} only: the value is read from stdin, as others can read arguments.`);
-      const files = readAssignments(secretFile);
+      if (inArguments !== undefined) throw wrongUsage(`Give --secret ${nameIn(inArguments)} only: the value is read from stdin, as others can read arguments.`);
+      const files = readAssignments(secretFile, '--secret-file NAME=FILE');
       const names = [...set.map(([name]) => name), ...secret, ...files.map(([name]) => name)];
       assertVariables(names);
       if (names.length === 0) throw wrongUsage('Nothing to set: write NAME=value, --secret NAME or --secret-file NAME=FILE.');
@@ -54,6 +55,12 @@ const withPlace = (command: Command): Command => withServer(command)
   .addOption(new Option('--stage <name>', 'for one stage').argParser(readLabel).conflicts('env'))
   .option('--env <name>', 'for one environment', readLabel);
 
+/** What stands before “=” only where it can be nothing but a name. */
+function nameIn(assignment: string): string {
+  const name = assignment.slice(0, assignment.indexOf('='));
+  return isVariableName(name) ? `the name ${name}` : 'a name';
+}
+
 const collect = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 /** @throws CommandFailure where a route could not take the change up: it is recorded, and the route serves on as it did */
@@ -62,13 +69,14 @@ function changed(context: CommandContext, options: ShowOptions, { text, value }:
   const failed = value.releases.filter(({ error }) => error !== null);
   if (failed.length === 0) return;
   const sentences = failed.map(({ route, error }) => `${route}: ${error?.message ?? ''}`);
-  throw new CommandFailure(EXIT.failed, `Recorded, but not taken up everywhere. ${sentences.join(' ')}`);
+  const lines = failed.flatMap(({ route, error }) => (error?.lastLines ?? []).map((line) => (failed.length === 1 ? line : `${route}: ${line}`)));
+  throw new CommandFailure(EXIT.failed, `Recorded, but ${failed.length === value.releases.length ? 'taken up nowhere' : 'not taken up everywhere'}. ${sentences.join(' ')}`, { lines });
 }
 
 function renderChange({ changed: isChanged, release, releases }: ChangedAnswer): string {
   if (!isChanged) return `Nothing changed${release === null ? '' : `: ${release} has it already`}.\n`;
   const taken = releases.filter(({ error }) => error === null);
-  if (taken.length === 0) return 'Recorded; the next release has it.\n';
+  if (releases.length === 0) return 'Recorded; the next release has it.\n';
   return taken.map(({ route, release: made }) => `${route} serves ${made ?? 'on as it is'}.\n`).join('');
 }
 

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
+import { cleanLine } from '../../domain/log-line.js';
 import { readProject, readRelease } from '../arguments.js';
 import { withConnection, type ConnectionOptions } from '../connection.js';
 import type { CommandContext } from '../context.js';
-import { CommandFailure, EXIT, exitCodeOfError } from '../failure.js';
+import { CommandFailure, EXIT, exitCodeOfError, withWait } from '../failure.js';
 
 /** `run-once`: a command in a container of its own, made from a release. */
 export function addRunOnceCommand(program: Command, context: CommandContext): void {
@@ -14,8 +15,12 @@ export function addRunOnceCommand(program: Command, context: CommandContext): vo
     .action(async (project: string, command: readonly string[], { release, ...options }: ConnectionOptions & { readonly release: string }) => {
       for await (const answer of context.connect(options).runOnce(project, { release, command })) {
         if ('stream' in answer) context[answer.stream].write(answer.text);
-        else if ('exit' in answer) { context.endWith(answer.exit); return; }
-        else throw new CommandFailure(exitCodeOfError(answer.error), answer.message);
+        else if ('exit' in answer) {
+          if (answer.message !== null) context.stderr.write(`slipway: ${cleanLine(answer.message)}\n`);
+          context.endWith(answer.exit);
+          return;
+        }
+        else throw new CommandFailure(exitCodeOfError(answer.error), cleanLine(withWait(answer.message)));
       }
       throw new CommandFailure(EXIT.unreachable, 'The server ended before the command did; whether that goes on, the server’s log says.');
     });

@@ -58,9 +58,41 @@ describe('slipway build', () => {
     expect(await runCli(['build', 'shop', '--branch', 'x', '--wait'], api)).toEqual({ code: 0, stdout: `shop: build ${BUILD_ID} (commit c0ffee012345) reused, the image is that of ${OTHER_BUILD}.\n`, stderr: '' });
   });
 
-  it.each(['cancelled', 'interrupted'])('ends with 5 when it was %s', async (status) => {
-    await using api = await startApi({ 'POST /api/projects/shop/builds': { status: 202, json: build({ status: 'queued' }) }, [EVENTS]: events(state(status)) });
-    expect(await runCli(['build', 'shop', '--branch', 'x', '--wait'], api)).toMatchObject({ code: 5, stderr: `slipway: The build ${BUILD_ID} of shop was ${status}.\n` });
+  it('ends with 5 when it was cancelled', async () => {
+    await using api = await startApi({ 'POST /api/projects/shop/builds': { status: 202, json: build({ status: 'queued' }) }, [EVENTS]: events(state('cancelled')) });
+    expect(await runCli(['build', 'shop', '--branch', 'x', '--wait'], api)).toMatchObject({ code: 5, stderr: `slipway: The build ${BUILD_ID} of shop was cancelled.\n` });
+  });
+
+  describe('K3: when the server ends on the way', () => {
+    const NEXT = 'b_01J00000000000000000000000';
+    const begun = { 'POST /api/projects/shop/builds': { status: 202, json: build({ status: 'queued' }) }, [EVENTS]: events(state('building'), line(1, 'one'), state('interrupted')) };
+    const others = [build({ id: 'b_01J00000000000000000000001', key: 'cd'.repeat(32) }), build({ status: 'interrupted' }), build({ id: OTHER_BUILD })];
+    const waiting = ['build', 'shop', '--branch', 'x', '--wait'];
+
+    it('goes on with the build that takes it up again, once there is one', async () => {
+      let asked = 0;
+      await using api = await startApi({
+        ...begun, [`GET /api/builds/${NEXT}/events`]: events(state('building', { id: NEXT }), line(1, 'one'), line(2, 'two'), state('succeeded', { id: NEXT })),
+        'GET /api/projects/shop/builds': (res) => {
+          asked += 1;
+          if (asked === 1) res.destroy();
+          else res.end(JSON.stringify(asked === 2 ? others : [build({ id: NEXT, status: 'building' }), ...others]));
+        },
+      });
+      expect(await runCli(waiting, api)).toEqual({
+        code: 0, stdout: `shop: build ${NEXT} (commit c0ffee012345) succeeded.\n`, stderr: `one\nslipway: The server ended during build ${BUILD_ID}; ${NEXT} takes it up again.\none\ntwo\n`,
+      });
+    });
+
+    it('ends with 6 where none does', async () => {
+      await using api = await startApi({ ...begun, 'GET /api/projects/shop/builds': { json: others } });
+      expect(await runCli(waiting, api)).toMatchObject({ code: 6, stderr: `one\nslipway: The build ${BUILD_ID} of shop was interrupted as the server ended, and is not taken up again. Nothing is known to be wrong with it: build it again.\n` });
+    });
+
+    it('ends with 5 where the next attempt fails', async () => {
+      await using api = await startApi({ ...begun, [`GET /api/builds/${NEXT}/events`]: events(state('failed', { id: NEXT, error: { code: 'build_failed', message: 'No.' } })), 'GET /api/projects/shop/builds': { json: [build({ id: NEXT }), ...others] } });
+      expect(await runCli(waiting, api)).toMatchObject({ code: 5, stderr: expect.stringContaining(`The build ${NEXT} of shop failed: No.`) as string });
+    });
   });
 
   it('goes on where it was when the connection breaks off', async () => {
@@ -83,7 +115,7 @@ describe('slipway build', () => {
   it('gives up with 3 where the server does not come back', async () => {
     let asked = 0;
     await using api = await startApi({ 'POST /api/projects/shop/builds': { status: 202, json: build({ status: 'queued' }) }, [EVENTS]: (res) => { asked += 1; res.destroy(); } });
-    expect(await runCli(['build', 'shop', '--branch', 'x', '--wait'], api)).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining(`Cannot reach ${api.url} (ECONNRESET)`) as string });
+    expect(await runCli(['build', 'shop', '--branch', 'x', '--wait'], api)).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining(`Lost the connection to ${api.url} (ECONNRESET)`) as string });
     expect(asked).toBe(11);
   });
 

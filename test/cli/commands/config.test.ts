@@ -36,10 +36,24 @@ describe('slipway config set', () => {
     expect(await runCli(['config', 'set', 'shop', 'A=1'], api)).toEqual({ code: 1, stdout: 'dev serves v8.\n', stderr: 'slipway: Recorded, but not taken up everywhere. test: Release v9: not healthy after 30 s.\n' });
   });
 
+  it('says nothing of a next release where no route took it up, and shows what the application printed', async () => {
+    const failed = (route: string, ...lastLines: readonly string[]) => ({ route, release: null, error: { code: 'crashed', message: 'It stopped.', lastLines } });
+    await using one = await startApi({ [CONFIG]: { json: { ...CHANGED, releases: [failed('dev', 'no API', '\x1b[31mbye')] } } });
+    expect(await runCli(['config', 'set', 'shop', 'A=1'], one)).toEqual({ code: 1, stdout: '', stderr: 'no API\nbye\nslipway: Recorded, but taken up nowhere. dev: It stopped.\n' });
+    await using two = await startApi({ [CONFIG]: { json: { ...CHANGED, releases: [failed('dev', 'no API'), failed('test', 'bye')] } } });
+    expect(await runCli(['config', 'set', 'shop', 'A=1'], two)).toEqual({ code: 1, stdout: '', stderr: 'dev: no API\ntest: bye\nslipway: Recorded, but taken up nowhere. dev: It stopped. test: It stopped.\n' });
+  });
+
+  it.each([['TOKEN s3cr3t'], ['A=1', 'TOKEN', 's3cr3t'], ['TOKEN s3cr3t=='], ['s3cr3t-=='], ['--secret', 'TOKEN s3cr3t'], ['--secret-file', 'TOKEN s3cr3t'], ['--secret', 'TOKEN: s3cr3t==']])('X12: repeats nothing that may be a secret: %j', async (...args) => {
+    await using api = await startApi({});
+    const { code, stderr } = await runCli(['config', 'set', 'shop', ...args], api);
+    expect([code, stderr.includes('s3cr3t'), api.requests]).toEqual([2, false, []]);
+  });
+
   it.each<[string, readonly string[], string]>([
-    ['a name without a value', ['API'], '“API” sets nothing: write NAME=value.'],
-    ['what is no name', ['A B=1'], '“A B” is not the name of a variable.'],
-    ['no name', ['=1'], '“” is not the name of a variable.'],
+    ['a name without a value', ['API'], 'There is no “=” in what is to be set: write NAME=value. What stands there is not repeated here, as it may be a secret.'],
+    ['what is no name', ['A B=1'], 'What is given for a name is not the name of a variable: that has letters'],
+    ['no name', ['=1'], 'is not the name of a variable'],
     ['a name of Slipway’s own', ['PORT=1'], 'PORT is given by Slipway itself; use another name.'],
     ['a name twice', ['A=1', 'A=2'], 'A is given twice.'],
     ['a variable that is a secret as well', ['A=1', '--secret', 'A'], 'A is given twice.'],
@@ -96,7 +110,19 @@ describe('X12: the secrets of slipway config set', () => {
     expect(await set(['--secret-file', `KEY=${folder.path}/none`], '')).toEqual(usage(`The file ${folder.path}/none cannot be read (ENOENT).`));
     expect(await set(['--secret-file', `KEY=${path('bytes', Uint8Array.of(0xff, 0xfe))}`], '')).toEqual(usage('is not text in UTF-8'));
     expect(await set(['--secret-file', `KEY=${path('nothing', '\n')}`], '')).toEqual(usage('The value of KEY is empty.'));
-    expect(await set(['--secret-file', 'KEY'], '')).toEqual(usage('“KEY” sets nothing: write NAME=value.'));
+    expect(await set(['--secret-file', 'KEY'], '')).toEqual(usage('There is no “=” in what is to be set: write --secret-file NAME=FILE.'));
+  });
+
+  it('are read from no file that has no end, or more than a variable can hold', async () => {
+    using folder = createTestFolder();
+    const path = join(folder.path, 'key');
+    expect(await set(['--secret-file', 'KEY=/dev/zero'], '')).toEqual(usage('/dev/zero is neither a file nor a pipe.'));
+    expect(await set(['--secret-file', `KEY=${folder.path}`], '')).toEqual(usage(`${folder.path} is neither a file nor a pipe.`));
+    writeFileSync(path, `${'x'.repeat(64 * 1024)}\r\n`);
+    expect((await set(['--secret-file', `KEY=${path}`], '')).code).toBe(0);
+    writeFileSync(path, 'x'.repeat(64 * 1024 + 3));
+    expect(await set(['--secret-file', `KEY=${path}`], '')).toEqual(usage(`The file ${path} is longer than the 64 KiB that a variable can hold.`));
+    expect(api.changes).toHaveLength(1);
   });
 
   it('are not in what is said when the server refuses them', async () => {
@@ -112,7 +138,7 @@ describe('slipway config unset', () => {
     expect((await runCli(['config', 'unset', 'shop', 'API', 'TOKEN', '--stage', 'test'], api)).stdout).toBe('dev serves v8.\ntest serves on as it is.\n');
     expect(api.changes).toEqual([{ line: `${CONFIG}?stage=test`, body: { unset: ['API', 'TOKEN'], by: 'alice' } }]);
     expect(await runCli(['config', 'unset', 'shop'], api)).toEqual(usage("missing required argument 'name'"));
-    expect(await runCli(['config', 'unset', 'shop', 'A=1'], api)).toEqual(usage('“A=1” is not the name of a variable.'));
+    expect(await runCli(['config', 'unset', 'shop', 'A=1'], api)).toEqual(usage('is not the name of a variable'));
   });
 });
 

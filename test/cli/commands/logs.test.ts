@@ -45,6 +45,14 @@ describe('slipway logs', () => {
     for (const args of [['logs', 'shop', '--release', 'v7'], ['tail', 'shop', '--release', 'v7'], ['logs', 'shop', '--preview', 'branch-x']]) expect((await runCli([...args, '--process', 'worker'], api)).stdout).toBe(LINES);
   });
 
+  it('shows nothing of what is no log', async () => {
+    const page: ApiAnswer = (res) => { res.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end('<html>'); };
+    await using api = await startApi({ [RELEASE_LOG]: page, 'GET /api/previews/branch-x/events': page });
+    for (const args of [['logs', 'shop', '--release', 'v7'], ['tail', 'shop', '--preview', 'branch-x']]) {
+      expect(await runCli(args, api)).toEqual({ code: 1, stdout: '', stderr: `slipway: ${api.url} answered 200 with text/html; charset=utf-8, and not in Slipway’s words: does --server name the server host of a Slipway?\n` });
+    }
+  });
+
   it('ends with 3 when the connection breaks off', async () => {
     await using api = await startApi({ [RELEASE_LOG]: (res) => { res.writeHead(200, { 'Content-Length': '100' }).write('2026-03-01T10:00:00.000Z first\n'); setImmediate(() => { res.destroy(); }); } });
     expect(await runCli(['logs', 'shop', '--release', 'v7'], api)).toEqual({ code: 3, stdout: '2026-03-01T10:00:00.000Z first\n', stderr: expect.stringContaining(`slipway: Lost the connection to ${api.url} (ECONNRESET)`) as string });

@@ -38,6 +38,13 @@ describe('slipway run-once', () => {
     expect([await program.run(run('x')), stdout]).toEqual([0, 'now\n(later\n)']);
   });
 
+  it('X16: says on stderr what the exit code does not, and why a command was cut short', async () => {
+    await using killed = await startApi({ [RUN_ONCE]: ndjson({ stream: 'stdout', text: 'half\n' }, { exit: 137, message: 'It ran out of \x1b[31mmemory.' }) });
+    expect(await runCli(run('x'), killed)).toEqual({ code: 137, stdout: 'half\n', stderr: 'slipway: It ran out of memory.\n' });
+    await using late = await startApi({ [RUN_ONCE]: ndjson({ stream: 'stdout', text: 'half\n' }, { error: 'command_timeout', message: 'The command took longer than 60 minutes, and was killed.' }) });
+    expect(await runCli(run('x'), late)).toEqual({ code: 1, stdout: 'half\n', stderr: 'slipway: The command took longer than 60 minutes, and was killed.\n' });
+  });
+
   it('X16: says what went wrong before or while it ran', async () => {
     await using gone = await startApi({ [RUN_ONCE]: failure(410, 'image_gone', { message: 'The image of v7 is gone.' }) });
     expect(await runCli(run('x'), gone)).toEqual({ code: 1, stdout: '', stderr: 'slipway: The image of v7 is gone. (image_gone, request req-1)\n' });
@@ -47,6 +54,14 @@ describe('slipway run-once', () => {
     expect(await runCli(run('x'), cut)).toMatchObject({ code: 3, stdout: 'half\n', stderr: expect.stringContaining('The server ended before the command did') as string });
     await using strange = await startApi({ [RUN_ONCE]: ndjson({ exit: 'three' }) });
     expect(await runCli(run('x'), strange)).toMatchObject({ code: 1, stderr: expect.stringContaining('answered something that this version does not understand') as string });
+  });
+
+  it('says where -- stands to who left it away', async () => {
+    await using api = await startApi({ [RUN_ONCE]: ndjson({ error: 'queue_full', message: 'Four run. Try again after Retry-After seconds.' }) });
+    const { code, stderr } = await runCli(['run-once', 'shop', '--release', 'v1', 'sh', '-c', 'exit 3'], api);
+    expect([code, stderr]).toEqual([2, "slipway: unknown option '-c'\n(Write -- before the command to run: slipway run-once PROJECT --release v7 -- sh -c \"exit 3\")\n"]);
+    expect((await runCli(['run-once', 'shop', '--releas', 'v1', '--', 'x'], api)).stderr).not.toContain('Write --');
+    expect((await runCli(run('x'), api)).stderr).toBe('slipway: Four run. Try again in a moment.\n');
   });
 
   it.each<[string, readonly string[], string]>([
