@@ -111,6 +111,7 @@ const DRAIN_MS = 30_000;
 const DELETED_BRANCH_GRACE_MS = 10 * 60_000;
 const SHUTDOWN_DRAIN_MS = 10_000;
 const MOST_HELD = 5_000;
+const MOST_HELD_BYTES = 128 * 1024 ** 2;
 
 /** The only place where parts are made and joined; they start in order and stop in the reverse one. */
 export function createApp(deps: AppDeps): App {
@@ -187,7 +188,7 @@ export function createApp(deps: AppDeps): App {
     },
   });
   const hold = createHold({
-    visits, answers, streams, clock, limits: { navigationMs: settings.hold.navigation, requestMs: settings.hold.request, most: MOST_HELD },
+    visits, answers, streams, clock, limits: { navigationMs: settings.hold.navigation, requestMs: settings.hold.request, most: MOST_HELD, mostBytes: MOST_HELD_BYTES },
     urlOf: urls.preview,
   });
   const { listImages, removeImage, keepBuilds, collect } = createImageKeeping({ projects, machine, engine, ...stores, builds, instances, routing, sources, serveRelease, room, limits: settings.limits, clock, log, loops });

@@ -9,6 +9,7 @@ import type { Answers } from './answers.js';
 import { answerReserved, isReserved } from './reserved.js';
 import type { RequestKind } from './request-kind.js';
 import { classifyRequest } from './request-kind.js';
+import type { Wake } from './routing.js';
 import type { Elsewhere, Visit, Visits } from './visits.js';
 
 export interface HoldDeps {
@@ -16,7 +17,7 @@ export interface HoldDeps {
   readonly answers: Answers;
   readonly streams: EventStreams;
   readonly clock: Clock;
-  readonly limits: { readonly navigationMs: number; readonly requestMs: number; /** Requests held at the same time. */ readonly most: number };
+  readonly limits: { readonly navigationMs: number; readonly requestMs: number; /** Requests held at the same time. */ readonly most: number; /** Bytes of their bodies that were read before anybody wanted them. */ readonly mostBytes: number };
   /** The URL of a label on the host that was asked for. */
   readonly urlOf: (label: string, projectHost: string, path: string) => string;
 }
@@ -26,6 +27,8 @@ export interface Asked {
   readonly project: Project;
   readonly name: PreviewName;
   readonly projectHost: string;
+  /** Set where what serves the host sleeps. */
+  readonly wake?: Wake | undefined;
 }
 
 /** Keeps requests, their bodies unread, while what they want is made; then lets them through or answers them. */
@@ -46,21 +49,23 @@ type Outcome = { readonly kind: 'open' | 'late' | 'gone' } | Refusal;
 /** What came of a held request: it was let through, or why not. */
 type Admission = { readonly kind: 'through' | 'late' | 'gone' } | Refusal;
 
-interface Waiting { readonly ms: number; readonly gone: AbortSignal; readonly forward: () => boolean }
+interface Waiting { readonly open: () => Promise<void>; readonly bytes: number; readonly ms: number; readonly gone: AbortSignal; readonly forward: () => boolean }
 
 /** Before a preview that was lost as soon as it ran is opened anew. */
 const AGAIN_MS = 20;
 
 export function createHold({ visits, answers, streams, clock, limits, urlOf }: HoldDeps): Hold {
   let held = 0;
+  let heldBytes = 0;
   const closing = new AbortController();
   const closed: Outcome = { kind: 'failed', error: new AppError('shutting_down', 'It can be opened again in a moment.') };
 
   /** Waits for the preview, its time, or the client's end, whichever is first. */
-  const wait = async (visit: Visit, ms: number, gone: AbortSignal): Promise<Outcome> => {
+  const wait = async ({ open, bytes, ms, gone }: Omit<Waiting, 'forward'>): Promise<Outcome> => {
     if (closing.signal.aborted) return closed;
-    if (held >= limits.most) return { kind: 'failed', error: new AppError('too_busy', `${held} requests wait already.`) };
+    if (held >= limits.most || heldBytes + bytes > limits.mostBytes) return { kind: 'failed', error: new AppError('too_busy', `${held} requests wait already.`) };
     held += 1;
+    heldBytes += bytes;
     const over = new AbortController();
     const left = new Promise<Outcome>((resolve) => {
       gone.addEventListener('abort', () => { resolve({ kind: 'gone' }); }, { once: true });
@@ -68,21 +73,22 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     });
     try {
       return await Promise.race<Outcome>([
-        visit.open().then((): Outcome => ({ kind: 'open' }), (error: unknown): Outcome => ({ kind: 'failed', error: toAppError(error) })),
+        open().then((): Outcome => ({ kind: 'open' }), (error: unknown): Outcome => ({ kind: 'failed', error: toAppError(error) })),
         clock.sleep(ms, over.signal).then((): Outcome => ({ kind: 'late' })),
         left,
       ]);
     } finally {
       held -= 1;
+      heldBytes -= bytes;
       over.abort();
     }
   };
 
   /** What runs may be lost before anything is sent to it: it is opened anew then, as long as the time lasts. */
-  const admit = async (visit: Visit, { ms, gone, forward }: Waiting): Promise<Admission> => {
+  const admit = async ({ open, bytes, ms, gone, forward }: Waiting): Promise<Admission> => {
     const until = clock.monotonic() + ms;
     while (!gone.aborted) {
-      const outcome = await wait(visit, Math.max(0, until - clock.monotonic()), gone);
+      const outcome = await wait({ open, bytes, ms: Math.max(0, until - clock.monotonic()), gone });
       if (outcome.kind === 'failed') return outcome;
       if (outcome.kind !== 'open') return { kind: outcome.kind };
       if (forward()) return { kind: 'through' };
@@ -92,9 +98,18 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     return { kind: 'gone' };
   };
 
+  const timeOf = (kind: RequestKind) => (kind === 'navigation' ? limits.navigationMs : limits.requestMs);
+
   const pending = async (visit: Visit) => {
     const { waiting } = await visit.view();
     return new AppError('preview_pending', `The preview is ${waiting.state}.`);
+  };
+
+  /** What sleeps is awake before anybody is asked what it is; when that fails it is looked at as any other preview. */
+  const isWoken = async (wake: Wake | undefined, waiting: Omit<Waiting, 'open'>): Promise<boolean> => {
+    if (!wake) return false;
+    const outcome = await wait({ open: wake, ...waiting });
+    return outcome.kind === 'gone' || (outcome.kind === 'open' && waiting.forward());
   };
 
   const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, visit: Visit, forward: () => boolean) => {
@@ -103,7 +118,7 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
       answers.failure({ req, res, page }, new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.'), await visit.view());
       return;
     }
-    const outcome = await admit(visit, { ms: page ? limits.navigationMs : limits.requestMs, gone: goneSignal(res), forward });
+    const outcome = await admit({ open: visit.open, bytes: bytesRead(req), ms: timeOf(kind), gone: goneSignal(res), forward });
     if (outcome.kind === 'gone' || outcome.kind === 'through') return;
     const view = await visit.view();
     if (outcome.kind === 'failed') answers.failure({ req, res, page }, outcome.error, view);
@@ -114,9 +129,10 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
   return {
     get waiting() { return held; },
     close: () => { closing.abort(); },
-    request: async (req, res, { project, name, projectHost, forward }) => {
+    request: async (req, res, { project, name, projectHost, wake, forward }) => {
       const kind = classifyRequest(req);
       try {
+        if (kind !== 'passive' && !isReserved(req.url) && await isWoken(wake, { bytes: bytesRead(req), ms: timeOf(kind), gone: goneSignal(res), forward })) return;
         const visit = await visits.find(project, name);
         if (isReserved(req.url)) { await answerReserved({ req, res }, { visit, answers, streams, opens: kind !== 'passive' }); return; }
         if (visit.label !== formatLabel(name)) { answers.redirect(res, urlOf(visit.label, projectHost, req.url ?? '/')); return; }
@@ -137,16 +153,17 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
         answers.failure({ req, res, page }, toAppError(error));
       }
     },
-    upgrade: async (socket, { project, name, requestId, forward }) => {
+    upgrade: async (socket, { project, name, requestId, wake, forward }) => {
       const gone = new AbortController();
       // Nobody answers its end meanwhile, so that the end alone does not close it.
       const ended = () => { socket.destroy(); };
       socket.once('end', ended);
       socket.once('close', () => { gone.abort(); });
       try {
+        if (await isWoken(wake, { bytes: 0, ms: limits.requestMs, gone: gone.signal, forward })) return;
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
-        const outcome = await admit(visit, { ms: limits.requestMs, gone: gone.signal, forward });
+        const outcome = await admit({ open: visit.open, bytes: 0, ms: limits.requestMs, gone: gone.signal, forward });
         if (outcome.kind === 'gone' || outcome.kind === 'through') return;
         answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
@@ -156,6 +173,14 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
       }
     },
   };
+}
+
+/** As much as one read takes from a connection, before the body that nobody reads holds back the rest. */
+const ONE_READ_BYTES = 64 * 1024;
+
+function bytesRead({ headers }: IncomingMessage): number {
+  if (headers['transfer-encoding'] !== undefined) return ONE_READ_BYTES;
+  return Math.min(ONE_READ_BYTES, Number(headers['content-length'] ?? 0));
 }
 
 function goneSignal(res: ServerResponse): AbortSignal {

@@ -79,7 +79,7 @@ export async function startFuzzFront(upstreamPort: number, timeouts: Partial<For
   });
   const unknown = () => Promise.reject(new AppError('unknown_preview', 'There is one preview here.'));
   const streams = createEventStreams({ clock, addressOf: callers.addressOf });
-  const hold = createHold({ visits: { find: unknown, homes: unknown }, answers, streams, clock, limits: { navigationMs: 100, requestMs: 100, most: 100 }, urlOf: urls.preview });
+  const hold = createHold({ visits: { find: unknown, homes: unknown }, answers, streams, clock, limits: { navigationMs: 100, requestMs: 100, most: 100, mostBytes: 1024 ** 2 }, urlOf: urls.preview });
   const server = createServer({
     listen: { address: '127.0.0.1', port: 0 }, routing: counts.routing(routing), forward: counts.forward(forward), hold, answers, callers, urls, checks, clock, log, drainMs: 1_000,
     hosts: createHostReader({ serverHost: 'localhost', projects: [sampleProject('shop')] }), shared: undefined, isPreviewPeer: () => false,
