@@ -10,9 +10,18 @@ const AUTOMATIC = [
   'UptimeRobot', 'Pingdom', 'kube-probe', 'GoogleHC/', 'ELB-HealthChecker',
 ].map((name) => name.toLowerCase());
 
+/** User agents are few and come again; but anybody can make up new ones. */
+const MOST_REMEMBERED = 1_000;
+const LONGEST_REMEMBERED = 512;
+const remembered = new Map<string, boolean>();
+
 /** Whether a User-Agent is of such a program. */
 export function isAutomaticAgent(userAgent: string): boolean {
-  if (userAgent === '') return false;
+  const before = remembered.get(userAgent);
+  if (before !== undefined) return before;
   const agent = userAgent.toLowerCase();
-  return AUTOMATIC.some((name) => agent.includes(name));
+  const isAutomatic = AUTOMATIC.some((name) => agent.includes(name));
+  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+  if (userAgent.length <= LONGEST_REMEMBERED) remembered.set(userAgent, isAutomatic);
+  return isAutomatic;
 }

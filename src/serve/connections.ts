@@ -1,12 +1,15 @@
 import { Agent } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ContainerId } from '../domain/ids.js';
+import { createKeptAgent, createPromisedConnections, type PromisedConnections } from './kept-agents.js';
 
 /** Every connection of this server to one container. */
 export interface Connections {
   /** Kept open between requests until the container closes them; for what may be sent again when the container closes just then. */
   readonly pooled: Agent;
-  /** One connection per request, so that what must not be sent twice never meets one that is about to close. */
+  /** For what must not be sent twice: kept as long as they are surely not about to close. */
+  readonly promised: PromisedConnections;
+  /** A new connection for each request, which closes behind it. */
   readonly single: Agent;
   /** False once the container is gone: its address may already be another one's. */
   readonly current: boolean;
@@ -23,7 +26,7 @@ export interface ConnectionTable {
 }
 
 /** Keeps the connections per container id and not per address, which the engine gives to the next container (faults K21). */
-export function createConnectionTable(): ConnectionTable {
+export function createConnectionTable(monotonic: () => number): ConnectionTable {
   const table = new Map<ContainerId, { connections: Connections; destroy: () => void }>();
   const forget = (container: ContainerId) => {
     table.get(container)?.destroy();
@@ -32,7 +35,7 @@ export function createConnectionTable(): ConnectionTable {
   return {
     of: (container) => {
       let entry = table.get(container);
-      if (entry === undefined) table.set(container, entry = createConnections());
+      if (entry === undefined) table.set(container, entry = createConnections(monotonic));
       return entry.connections;
     },
     forget,
@@ -40,14 +43,15 @@ export function createConnectionTable(): ConnectionTable {
   };
 }
 
-function createConnections(): { connections: Connections; destroy: () => void } {
-  const pooled = new Agent({ keepAlive: true });
+function createConnections(monotonic: () => number): { connections: Connections; destroy: () => void } {
+  const pooled = createKeptAgent();
+  const promised = createPromisedConnections(monotonic);
   const single = new Agent({ keepAlive: false });
   const upgraded = new Set<Duplex>();
   let current = true;
   return {
     connections: {
-      pooled, single,
+      pooled, promised, single,
       get current() { return current; },
       adopt: (socket) => {
         upgraded.add(socket);
@@ -56,8 +60,7 @@ function createConnections(): { connections: Connections; destroy: () => void } 
     },
     destroy: () => {
       current = false;
-      pooled.destroy();
-      single.destroy();
+      for (const agent of [pooled, promised.agent, single]) agent.destroy();
       for (const socket of upgraded) socket.destroy();
     },
   };

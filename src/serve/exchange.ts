@@ -1,9 +1,10 @@
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
 import { AppError } from '../domain/errors.js';
+import { sendBody } from './answer-body.js';
 import type { Connections } from './connections.js';
 import type { Dial, Outgoing } from './dial.js';
 import type { ForwardDeps, ForwardTo } from './forwarding.js';
-import { relayHint } from './hints.js';
+import { relayHint, sendContinue } from './hints.js';
 import { answerHead, bodyLines, isRepeatable, originForm, requestFraming, requestHeaders, type Framing } from './proxy-guards.js';
 import { closedUnanswered, isConnectionLoss, toUpstreamFailure } from './upstream-failure.js';
 import { abort, readBeforeLoss, watchSilence, type SilenceWatch } from './upstream-socket.js';
@@ -35,7 +36,7 @@ interface Exchange extends Asked {
   awaitsContinue: boolean;
 }
 
-interface Message extends Pick<Outgoing, 'path' | 'headers' | 'bodyLines'> {
+interface Message extends Pick<Outgoing, 'path' | 'headers'> {
   readonly framing: Framing;
   /** May be sent again: changes nothing by being repeated, carries no body. */
   readonly repeatable: boolean;
@@ -53,7 +54,7 @@ export function exchange({ req, res, to }: Asked, deps: ExchangeDeps): Promise<v
     onceGone(x, () => { x.stage = 'over'; leaveUpstream(x); release(x); });
     try {
       const message = compose(x);
-      send(x, message, message.repeatable ? deps.connections.pooled : deps.connections.single);
+      send(x, message, agentFor(message, x));
     } catch (error) {
       fail(x, error instanceof AppError ? error : new AppError('invalid_request', 'The request cannot be passed on as it is.', { cause: error }));
     }
@@ -70,15 +71,20 @@ function compose({ req, to, deps }: Exchange): Message {
   return {
     framing,
     path: originForm(req.url ?? '/'),
-    headers: requestHeaders(req.rawHeaders, to, deps.token),
-    bodyLines: bodyLines(req, framing),
+    headers: [...requestHeaders(req.rawHeaders, to, deps.token), ...bodyLines(req, framing)],
     repeatable: isRepeatable(req),
   };
 }
 
+/** What must not be sent twice never meets a connection that may be about to close (faults G31). */
+function agentFor({ repeatable }: Message, { to, deps: { connections: { pooled, promised, single } } }: Exchange): Agent {
+  if (repeatable) return pooled;
+  return promised.isSafe(to.target) ? promised.agent : single;
+}
+
 function send(x: Exchange, message: Message, agent: Agent): void {
   x.deps.dial(x.req, x.res, {
-    target: x.to.target, path: message.path, headers: message.headers, bodyLines: message.bodyLines, agent,
+    target: x.to.target, path: message.path, headers: message.headers, agent,
     begin: (upstream) => { begin(x, message, upstream); },
   });
 }
@@ -105,6 +111,7 @@ function begin(x: Exchange, message: Message, upstream: ClientRequest): void {
     if (x.upstream === upstream) onUpstreamClosed(x);
     release(x);
   });
+  if (!message.repeatable) upstream.on('response', ({ socket, rawHeaders }) => { x.deps.connections.promised.note(socket, rawHeaders); });
   listen(x, upstream);
   if (message.framing === 'none') { upstream.end(); return; }
   if (x.awaitsContinue) upstream.write(NO_BYTES);
@@ -122,8 +129,7 @@ function listen(x: Exchange, upstream: ClientRequest): void {
   upstream.on('information', (hint) => { if (x.stage === 'waiting') relayHint(x, hint); });
   if (!x.awaitsContinue) return;
   upstream.once('continue', () => {
-    x.awaitsContinue = false;
-    if (!x.res.headersSent) x.res.writeContinue();
+    sendContinue(x.res, () => { x.awaitsContinue = false; });
   });
 }
 
@@ -145,8 +151,8 @@ function relay(x: Exchange, upstream: ClientRequest, answer: IncomingMessage): v
   x.silence?.answering();
   // Complete before the request was: the rest of the body has no reader, its connection no further use (faults G34).
   answer.on('end', () => { if (!upstream.writableFinished) leaveUpstream(x); });
-  answer.pipe(x.res);
-  queueMicrotask(() => { if (!answer.complete) flushHead(x, answer); });
+  // Not before all that came with its first lines is read.
+  queueMicrotask(() => { if (x.stage === 'relaying') sendBody(answer, x.res); });
 }
 
 /** Writes the first lines; node:http checks each byte of them. */
@@ -161,14 +167,6 @@ function writeHead(x: Exchange, answer: IncomingMessage): boolean {
     fail(x, error instanceof AppError ? error : new AppError('bad_upstream', 'The application sent a header that cannot be passed on.', { cause: error }));
     return false;
   }
-}
-
-/**
- * Sends the first lines of an answer that did not come in one piece, when nothing of the body came with them, as with
- * server-sent events. Not by `flushHeaders`: that encodes as UTF-8 what often is UTF-8 already.
- */
-function flushHead({ res }: Exchange, answer: IncomingMessage): void {
-  if (!answer.readableDidRead && !res.writableEnded && !res.destroyed) res.write(NO_BYTES);
 }
 
 /** A client that was never told to go on may send its body or its next request: only a new connection tells which. */

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { AppError } from '../domain/errors.js';
 import type { ContainerId } from '../domain/ids.js';
 import type { Target } from '../domain/target.js';
+import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import type { AnswerRules, RequestRules } from './proxy-guards.js';
 
@@ -38,6 +39,7 @@ export interface ForwardDeps {
   readonly timeouts: ForwardTimeouts;
   /** The bearer of this server's own API, which no application gets to see. */
   readonly token?: string;
+  readonly clock?: Pick<Clock, 'monotonic'>;
 }
 
 export interface FailedExchange {

@@ -9,8 +9,36 @@ const FORWARDED_BY_US: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forw
 // CGI-like servers take `_` for `-` and so read `X_Slipway_User` and `X-Slipway-User` as one name (CVE-2025-64484).
 const RESERVED = /^x[^a-z0-9]slipway(?:[^a-z0-9]|$)/;
 
-/** Whether a header line of a request, named in lower case, is withheld from the application. */
-export function isDroppedFromRequest(key: string, trusted: boolean): boolean {
+/** What is done with a header line by its name alone. */
+export interface HeaderName {
+  /** In lower case. */
+  readonly key: string;
+  /** A line of a request that the application does not get: from a proxy of ours, or from anybody else. */
+  readonly dropped: { readonly trusted: boolean; readonly untrusted: boolean };
+  /** A line of an answer that the client does not get. */
+  readonly droppedFromAnswer: boolean;
+}
+
+/** Names are few and come again, and each answer and request has twenty of them; but anybody can make up new ones. */
+const MOST_REMEMBERED = 1_000;
+const LONGEST_REMEMBERED = 64;
+const remembered = new Map<string, HeaderName>();
+
+/** Reads a name as it was sent. */
+export function readHeaderName(name: string): HeaderName {
+  const before = remembered.get(name);
+  if (before !== undefined) return before;
+  const key = name.toLowerCase();
+  const read = {
+    key, dropped: { trusted: isDroppedFromRequest(key, true), untrusted: isDroppedFromRequest(key, false) },
+    droppedFromAnswer: ANSWER_DROPS.has(key) || (key.startsWith('x') && RESERVED.test(key)),
+  };
+  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+  if (name.length <= LONGEST_REMEMBERED) remembered.set(name, read);
+  return read;
+}
+
+function isDroppedFromRequest(key: string, trusted: boolean): boolean {
   const plain = key.includes('_') ? key.replaceAll('_', '-') : key;
   if (plain.startsWith('x')) {
     if (RESERVED.test(plain)) return true;
@@ -18,6 +46,3 @@ export function isDroppedFromRequest(key: string, trusted: boolean): boolean {
   }
   return REQUEST_DROPS.has(plain) && !(trusted && key === 'x-real-ip');
 }
-
-/** Whether a header line of an answer, named in lower case, is withheld from the client. */
-export const isDroppedFromAnswer = (key: string): boolean => ANSWER_DROPS.has(key) || (key.startsWith('x') && RESERVED.test(key));

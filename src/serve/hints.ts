@@ -19,6 +19,20 @@ export function relayHint({ req, res, to }: Hinted, { statusCode, statusMessage,
   if (head !== undefined) socket.write(head, 'latin1');
 }
 
+/**
+ * Tells a client to go on with its body, once it is this answer's turn on the connection: written before, node:http puts it
+ * behind the head of the answer. An answer that has begun by then says all there is to say.
+ */
+export function sendContinue(res: ServerResponse, onSent: () => void = () => undefined): void {
+  const send = () => {
+    if (res.headersSent) return;
+    onSent();
+    res.writeContinue();
+  };
+  if (res.socket) send();
+  else res.once('socket', send);
+}
+
 function headOf({ status, reason, headers }: { status: number; reason: string; headers: string[] }, to: AnswerRules): string | undefined {
   try {
     return messageHead({ status, reason, headers: without(answerHeaders(headers, to), 'content-length') });

@@ -6,6 +6,47 @@ import type { Logger } from '../kernel/log.js';
 import type { Answers } from './answers.js';
 import { abort } from './upstream-socket.js';
 
+/** How long clients may take, and how many there may be; times in milliseconds. */
+export interface ListenerLimits {
+  /** Until the header of a request is there. */
+  readonly headersMs: number;
+  /** Between requests of one connection. */
+  readonly keepAliveMs: number;
+  /** How often both are looked at. */
+  readonly checkMs: number;
+  /** Connections that are open at the same time. */
+  readonly connections: number;
+}
+
+export const LISTENER_LIMITS: ListenerLimits = { headersMs: 15_000, keepAliveMs: 65_000, checkMs: 5_000, connections: 10_000 };
+
+/** For bodies that go to the control plane. */
+const BODY_MS = 60_000;
+
+/** Beyond `most` new connections are refused; before that, those that wait for their next request make room. */
+export function limitConnections(http: HttpServer, most: number): void {
+  let open = 0;
+  http.maxConnections = most;
+  http.on('connection', (socket) => {
+    open += 1;
+    socket.once('close', () => { open -= 1; });
+    if (open >= most) http.closeIdleConnections();
+  });
+}
+
+/** Bodies for the control plane are small: none that comes drop by drop keeps its connection (faults G24). */
+export function limitBody(req: IncomingMessage, res: ServerResponse, { clock, refuse }: { readonly clock: Clock; readonly refuse: (error: AppError) => void }): void {
+  if (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined) return;
+  const over = new AbortController();
+  req.once('close', () => { over.abort(); });
+  void clock.sleep(BODY_MS, over.signal).then(() => {
+    if (over.signal.aborted || req.complete) return;
+    if (res.headersSent) { req.destroy(); return; }
+    res.shouldKeepAlive = false;
+    refuse(new AppError('request_timeout', 'Its body did not arrive in time.'));
+  });
+}
+
 /** Begins to listen. @throws AppError `internal` when the address is taken or not ours */
 export function listen(http: HttpServer, { address, port }: { readonly address: string; readonly port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -36,8 +77,7 @@ export function watchAnswers(http: HttpServer): (socket: Duplex) => ServerRespon
     last.set(socket, res);
     res.once('close', () => { if (!http.listening) http.closeIdleConnections(); });
   };
-  http.on('request', begun);
-  http.on('checkContinue', begun);
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) http.on(event, begun);
   return (socket) => last.get(socket);
 }
 
@@ -70,6 +110,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex, 
   log.debug('client error', { code: error.code });
   const isBusy = res !== undefined && !res.writableEnded;
   if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  // It lies behind whole requests, which get their answers first.
+  else if (isBusy && res.req.complete && !res.headersSent) res.shouldKeepAlive = false;
+  else if (res?.writableEnded === true && !res.writableFinished) {
+    res.shouldKeepAlive = false;
+    res.once('finish', () => { answers.clientFailure(faultIn(error), socket, false); });
+  }
   else if (isBusy && res.headersSent) abort(socket);
   else if (isBusy) refuse(res, { error: faultIn(error), answers });
   else answers.clientFailure(faultIn(error), socket, error.code === 'HPE_HEADER_OVERFLOW' && isFromPerson(error));

@@ -2,7 +2,7 @@ import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { CommitHash, ReleaseNumber } from '../domain/ids.js';
 import { formatRelease } from '../domain/ids.js';
 import { AppError } from '../domain/errors.js';
-import { isDroppedFromAnswer, isDroppedFromRequest } from './header-names.js';
+import { readHeaderName } from './header-names.js';
 
 /** Header lines as node:http reads and writes them: name, value, name, value …, so that order, case and duplicates survive. */
 export type RawHeaders = readonly string[];
@@ -100,28 +100,31 @@ export function requestHeaders(raw: RawHeaders, rules: RequestRules, token?: str
   const { forwarded, trusted, requestId } = rules;
   const named = namedInConnection(raw);
   const kept: string[] = [];
-  const seen = new Set<string>();
+  let hasHost = false;
+  let hasForwarded = false;
+  let hasRealIp = false;
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? '';
-    const key = name.toLowerCase();
-    if (isDroppedFromRequest(key, trusted)) { if (key === 'forwarded' || key === 'x-real-ip') seen.add(key); continue; }
+    const { key, dropped } = readHeaderName(name);
+    if (trusted ? dropped.trusted : dropped.untrusted) {
+      hasForwarded ||= key === 'forwarded';
+      hasRealIp ||= key === 'x-real-ip';
+      continue;
+    }
     if (named.has(key)) continue;
     const value = trusted && key === 'host' ? forwarded.host : withoutOwnSecrets(key, raw[at + 1] ?? '', token);
     if (value === null) continue;
-    kept.push(seen.has(key) ? spelledBefore(kept, key) : name, value);
-    seen.add(key);
+    kept.push(name, value);
+    hasHost ||= key === 'host';
   }
-  if (!seen.has('host')) kept.push('Host', forwarded.host);
-  if (seen.has('forwarded')) kept.push('Forwarded', trusted ? appended(raw, 'forwarded', forwardedElement(forwarded)) : forwardedElement(forwarded));
-  if (!trusted && seen.has('x-real-ip')) kept.push('X-Real-IP', forwarded.for);
-  kept.push('X-Forwarded-For', trusted ? appended(raw, 'x-forwarded-for', forwarded.for) : forwarded.for);
-  kept.push('X-Forwarded-Host', forwarded.host, 'X-Forwarded-Proto', forwarded.proto, 'X-Forwarded-Port', forwarded.port, 'X-Request-Id', requestId);
+  if (!hasHost) kept.push('Host', forwarded.host);
+  if (hasForwarded) kept.push('Forwarded', trusted ? appended(raw, 'forwarded', forwardedElement(forwarded)) : forwardedElement(forwarded));
+  if (hasRealIp) kept.push('X-Real-IP', forwarded.for);
+  kept.push(
+    'X-Forwarded-For', trusted ? appended(raw, 'x-forwarded-for', forwarded.for) : forwarded.for,
+    'X-Forwarded-Host', forwarded.host, 'X-Forwarded-Proto', forwarded.proto, 'X-Forwarded-Port', forwarded.port, 'X-Request-Id', requestId,
+  );
   return kept;
-}
-
-/** Lines of one name get one spelling, by which the sender can tell that they belong together. */
-function spelledBefore(kept: RawHeaders, key: string): string {
-  return kept.find((name, at) => at % 2 === 0 && name.toLowerCase() === key) ?? key;
 }
 
 /** What the client gets of an answer's first lines. @throws AppError `bad_upstream` when they cannot be passed on */
@@ -138,9 +141,9 @@ export function answerHeaders(raw: RawHeaders, { commit, release, previewHost }:
   const kept: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = raw[at] ?? '';
-    const key = name.toLowerCase();
+    const { key, droppedFromAnswer } = readHeaderName(name);
     if (key === 'transfer-encoding') requireKnownCoding(raw[at + 1] ?? '');
-    if (named.has(key) || isDroppedFromAnswer(key)) continue;
+    if (droppedFromAnswer || named.has(key)) continue;
     const value = key === 'set-cookie' ? ownCookieOnly(raw[at + 1] ?? '', previewHost) : raw[at + 1] ?? '';
     if (value !== null) kept.push(name, value);
   }

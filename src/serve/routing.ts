@@ -17,7 +17,12 @@ export interface Serving {
 export interface RoutingEntry extends Serving {
   /** Notes an exchange that keeps the instance awake; the returned function ends it, once. */
   begin(): () => void;
+  /** Lets a sleeping instance go on; undefined while it is awake. Nothing may be sent to it before that has ended. */
+  readonly wake: Wake | undefined;
 }
+
+/** Ends when it is awake. @throws AppError of the engine */
+export type Wake = () => Promise<void>;
 
 /** Host → running release, in memory only: what a request needs on the fast path. */
 export interface RoutingTable {
@@ -31,6 +36,10 @@ export interface RoutingTable {
   remove(container: ContainerId): void;
   /** The same, unless something is in flight. @returns whether it did */
   withdraw(container: ContainerId): boolean;
+  /** Keeps all that comes for a container until `wake` ended, unless something is in flight. @returns whether it does */
+  suspend(container: ContainerId, wake: Wake): boolean;
+  /** Lets it through again. */
+  resume(container: ContainerId): void;
   /** Milliseconds since the last exchange ended; null while one is in flight, 0 for a container never put. */
   idleMs(container: ContainerId): number | null;
   /** Ends when nothing is in flight or the signal aborts. */
@@ -41,7 +50,7 @@ export interface RoutingTable {
   takeAccesses(): Map<RouteId, number>;
 }
 
-interface Counter { inFlight: number; idleSince: number; readonly waiting: Set<() => void> }
+interface Counter { inFlight: number; idleSince: number; readonly waiting: Set<() => void>; wake: Wake | undefined }
 
 export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
   const byHost = new Map<string, RoutingEntry>();
@@ -51,7 +60,7 @@ export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
   const counterOf = (container: ContainerId, idleMs = 0): Counter => {
     const known = counters.get(container);
     if (known) return known;
-    const counter: Counter = { inFlight: 0, idleSince: clock.monotonic() - idleMs, waiting: new Set() };
+    const counter: Counter = { inFlight: 0, idleSince: clock.monotonic() - idleMs, waiting: new Set(), wake: undefined };
     counters.set(container, counter);
     return counter;
   };
@@ -76,7 +85,8 @@ export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
   return {
     find: (header) => (header === undefined ? undefined : byHost.get(header) ?? byHost.get(normalizeHost(header) ?? '')),
     put: (hosts, serving, idleMs) => {
-      const entry: RoutingEntry = { ...serving, begin: beginOn(counterOf(serving.container, idleMs), serving.route) };
+      const counter = counterOf(serving.container, idleMs);
+      const entry: RoutingEntry = { ...serving, begin: beginOn(counter, serving.route), get wake() { return counter.wake; } };
       for (const host of hosts) byHost.set(host, entry);
     },
     unroute: takeOut,
@@ -85,6 +95,16 @@ export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
       if ((counters.get(container)?.inFlight ?? 0) > 0) return false;
       takeOut(container);
       return true;
+    },
+    suspend: (container, wake) => {
+      const counter = counterOf(container);
+      if (counter.inFlight > 0) return false;
+      counter.wake = wake;
+      return true;
+    },
+    resume: (container) => {
+      const counter = counters.get(container);
+      if (counter) counter.wake = undefined;
     },
     idleMs: (container) => {
       const { inFlight, idleSince } = counterOf(container);

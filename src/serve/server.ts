@@ -13,12 +13,13 @@ import type { Callers } from './callers.js';
 import type { ContainerChecks } from './container-checks.js';
 import type { Forward, ForwardTo } from './forward.js';
 import { CONTROL_METHODS, faultOf, toOriginForm } from './request-faults.js';
+import { sendContinue } from './hints.js';
 import type { Hold } from './hold.js';
-import { answerClientError, close, listen, watchAnswers } from './listener.js';
+import { answerClientError, close, limitBody, limitConnections, listen, LISTENER_LIMITS, watchAnswers, type ListenerLimits } from './listener.js';
 import { Received } from './received.js';
 import { classifyRequest } from './request-kind.js';
 import { isReserved } from './reserved.js';
-import type { RoutingEntry, RoutingTable } from './routing.js';
+import type { RoutingEntry, RoutingTable, Wake } from './routing.js';
 import type { SharedHost } from './shared-host.js';
 
 export interface ServerDeps {
@@ -41,6 +42,8 @@ export interface ServerDeps {
   readonly log: Logger;
   /** How long a stop waits for what is in flight, in milliseconds. */
   readonly drainMs: number;
+  /** Where they differ from what is usual. */
+  readonly limits?: Partial<ListenerLimits>;
 }
 
 export interface Server extends Part {
@@ -53,12 +56,7 @@ export interface Server extends Part {
   upgradeAgain(req: IncomingMessage, socket: Duplex, head: Buffer): void;
 }
 
-const HEADERS_TIMEOUT_MS = 15_000;
-const KEEP_ALIVE_MS = 65_000;
-const CHECK_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** Beyond it new connections are refused. */
-export const MAX_CONNECTIONS = 10_000;
 
 /**
  * The one listener. A running preview: host in a map → forward; nothing else happens on that path.
@@ -77,8 +75,8 @@ export function createServer(deps: ServerDeps): Server {
   const again = (req: IncomingMessage, res: ServerResponse) => {
     if (res.destroyed) return;
     const entry = routing.find(hostFor(req));
-    if (entry && !isReserved(req.url)) pass(entry, req, res);
-    else dispatch(req, res);
+    if (entry && !entry.wake && !isReserved(req.url)) pass(entry, req, res);
+    else dispatch(req, res, entry?.wake);
   };
 
   const pass = (entry: RoutingEntry, req: IncomingMessage, res: ServerResponse) => {
@@ -97,6 +95,8 @@ export function createServer(deps: ServerDeps): Server {
   };
 
   const request = (req: Received, res: ServerResponse) => {
+    // Behind an answer that ends the connection it would be carried out, and never answered.
+    if (lastAnswer(req.socket)?.shouldKeepAlive === false) { res.shouldKeepAlive = false; return; }
     if (req.ignoresOffer) res.shouldKeepAlive = false;
     toOriginForm(req);
     callers.settleHost(req);
@@ -116,7 +116,7 @@ export function createServer(deps: ServerDeps): Server {
     answers.failure({ req, res, page: classifyRequest(req) === 'navigation' }, error);
   };
 
-  const dispatch = (req: IncomingMessage, res: ServerResponse) => {
+  const dispatch = (req: IncomingMessage, res: ServerResponse, wake: Wake | undefined) => {
     const meaning = hosts.read(hostFor(req));
     switch (meaning.kind) {
       case 'control': case 'address': control(req, res, meaning.kind); return;
@@ -127,8 +127,8 @@ export function createServer(deps: ServerDeps): Server {
       case 'unknown': refuse(req, res, new AppError('unknown_host', `This server is ${urls.at(urls.serverHost)}.`)); return;
       case 'preview': {
         if (isReserved(req.url) && isForeign(req.headers, urls.at(normalizeHost(req.headers.host ?? '') ?? meaning.host, ''))) { refuse(req, res, new AppError('cross_site', 'A page of another site asked for this.')); return; }
-        const again = () => { const entry = routing.find(hostFor(req)); return entry !== undefined && pass(entry, req, res); };
-        hold.request(req, res, { ...meaning, forward: again }).catch((error: unknown) => { log.error('held request not answered', { error }); res.destroy(); });
+        const again = () => { const entry = routing.find(hostFor(req)); return entry !== undefined && !entry.wake && pass(entry, req, res); };
+        hold.request(req, res, { ...meaning, wake, forward: again }).catch((error: unknown) => { log.error('held request not answered', { error }); res.destroy(); });
       }
     }
   };
@@ -143,9 +143,10 @@ export function createServer(deps: ServerDeps): Server {
   };
 
   const enter = (req: IncomingMessage, res: ServerResponse) => {
-    if (req.headers.expect !== undefined) res.writeContinue();
+    if (req.headers.expect !== undefined) sendContinue(res);
     res.setHeader('X-Request-Id', callers.requestIdOf(req));
     callers.settleHeaders(req);
+    limitBody(req, res, { clock: deps.clock, refuse: (error) => { refuse(req, res, error); } });
     deps.control(req, res);
   };
 
@@ -153,6 +154,7 @@ export function createServer(deps: ServerDeps): Server {
 
   const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => undefined);
+    if (isAnswering(socket)) { socket.destroy(); return; }
     toOriginForm(req);
     callers.settleHost(req);
     if (!shared) { upgradeSettled(req, socket, head); return; }
@@ -162,15 +164,15 @@ export function createServer(deps: ServerDeps): Server {
   const upgradeSettled = (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     const entry = routing.find(hostFor(req));
     const fault = faultOf(req);
-    if (!fault && entry && !isReserved(req.url)) { passUpgrade(entry, { req, socket, head }); return; }
+    if (!fault && entry && !entry.wake && !isReserved(req.url)) { passUpgrade(entry, { req, socket, head }); return; }
     const requestId = callers.requestIdOf(req);
     const meaning = hosts.read(hostFor(req));
     if (fault || meaning.kind !== 'preview' || isReserved(req.url) || classifyRequest(req) === 'passive') {
       answers.upgradeFailure(fault ?? whyNoSocket(meaning, req), socket, requestId);
       return;
     }
-    const again = () => { const found = routing.find(hostFor(req)); return found !== undefined && passUpgrade(found, { req, socket, head }); };
-    hold.upgrade(socket, { ...meaning, requestId, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
+    const again = () => { const found = routing.find(hostFor(req)); return found !== undefined && !found.wake && passUpgrade(found, { req, socket, head }); };
+    hold.upgrade(socket, { ...meaning, requestId, wake: entry?.wake, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
   };
 
   /** There are no WebSockets but those of applications; from elsewhere not even that is told. */
@@ -183,17 +185,27 @@ export function createServer(deps: ServerDeps): Server {
     return isForeigner ? new AppError('cross_site', 'A page of another site asked for this connection.') : new AppError('not_found', 'There is no WebSocket here.');
   };
 
+  // Host is asked for by `faultOf`: an answer that node:http gives by itself could be followed by another one to the same request.
+  const { headersMs, keepAliveMs, checkMs, connections: most } = { ...LISTENER_LIMITS, ...deps.limits };
   const http = createHttpServer({
-    IncomingMessage: Received, maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false, requireHostHeader: true, headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: 0, keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: CHECK_MS, noDelay: true,
+    IncomingMessage: Received, maxHeaderSize: MAX_HEADER_BYTES, insecureHTTPParser: false, requireHostHeader: false, headersTimeout: headersMs,
+    requestTimeout: 0, keepAliveTimeout: keepAliveMs, connectionsCheckingInterval: checkMs, noDelay: true,
   }, request);
-  http.maxConnections = MAX_CONNECTIONS;
+  limitConnections(http, most);
   // Without a limit of its own: lines beyond it would be left out without a word.
   http.maxHeadersCount = 0;
+  // The application says what it makes of any other expectation, too.
+  for (const event of ['checkContinue', 'checkExpectation']) http.on(event, request);
+  // Notes an answer behind those who look for the one before it.
   const lastAnswer = watchAnswers(http);
-  http.on('checkContinue', request);
   http.on('upgrade', upgrade);
-  http.on('connect', (_req, socket) => { socket.on('error', () => undefined); answers.upgradeFailure(new AppError('method_not_allowed', 'This is not a proxy.'), socket); });
+  // What comes of an upgrade would be mixed with an answer that is still to come; none who waits for it asks so early.
+  const isAnswering = (socket: Duplex) => lastAnswer(socket)?.writableFinished === false;
+  http.on('connect', (_req, socket) => {
+    socket.on('error', () => undefined);
+    if (isAnswering(socket)) socket.destroy();
+    else answers.upgradeFailure(new AppError('method_not_allowed', 'This is not a proxy.'), socket);
+  });
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => { answerClientError(error, socket, { answers, lastAnswer, log }); });
 
   const connections = () => new Promise<number>((resolve, reject) => {

@@ -31,6 +31,7 @@ export function createTrustedProxies({ proxies, networkPool }: TrustedProxiesDep
 
 /** An address without its zone; one of IPv4 that came by an IPv6 socket (`::ffff:10.0.0.1`) in its own form. */
 export function plainAddress(address: string): string {
+  if (!address.includes(':') && !address.includes('%')) return address;
   const bare = address.includes('%') ? address.slice(0, address.indexOf('%')) : address;
   const mapped = bare.startsWith('::ffff:') || bare.startsWith('::FFFF:') ? bare.slice(7) : '';
   return isIP(mapped) === 4 ? mapped : bare;

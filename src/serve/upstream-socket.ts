@@ -40,12 +40,17 @@ export function watchSilence(upstream: ClientRequest, { connectMs, responseMs, i
  * socket at once and lose what has arrived and is not read yet (faults G34). The reader meets the loss too, behind it.
  */
 export function readBeforeLoss(socket: Socket): void {
+  if (guarded.has(socket)) return;
+  guarded.add(socket);
   const write = socket._write.bind(socket);
   const writeMany = socket._writev?.bind(socket);
   const unlessLost = (done: Done): Done => (error) => { if (!isConnectionLoss(error)) done(error); };
   socket._write = (chunk, encoding, done) => { write(chunk, encoding, unlessLost(done)); };
   if (writeMany) socket._writev = (chunks, done) => { writeMany(chunks, unlessLost(done)); };
 }
+
+/** Kept connections come by once per request. */
+const guarded = new WeakSet<Socket>();
 
 /** How long a peer may take to close after its last answer. */
 const LINGER_MS = 2_000;

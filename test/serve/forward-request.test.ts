@@ -83,7 +83,7 @@ describe('what an application receives', () => {
   it('keeps case, order and duplicates of header lines, and names that objects have', async () => {
     const lines = ['uSER-agent: x', 'X-Dup: 1', 'constructor: c', 'X-Dup: 2', '__proto__: p', 'X-Name: \xc3\xa4'];
     const { seen } = await received(get(lines));
-    expect(seen).toContain('Host: P.localhost:3000\r\nuSER-agent: x\r\nconstructor: c\r\nX-Dup: 1\r\nX-Dup: 2\r\nX-Name: \xc3\xa4\r\n');
+    expect(seen).toContain('Host: P.localhost:3000\r\nuSER-agent: x\r\nX-Dup: 1\r\nconstructor: c\r\nX-Dup: 2\r\nX-Name: \xc3\xa4\r\n');
   });
 
   it('G30: removes Slipway’s cookies and tokens and leaves the application’s bytes alone', async () => {

@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { AppError, ErrorCode } from '../../src/domain/errors.js';
 import { parseCommitHash } from '../../src/domain/ids.js';
 import type { ContainerId, ReleaseNumber } from '../../src/domain/ids.js';
+import type { Clock } from '../../src/kernel/clock.js';
 import type { Logger } from '../../src/kernel/log.js';
 import type { Forward, ForwardTimeouts, ForwardTo } from '../../src/serve/forward.js';
 import { createForward } from '../../src/serve/forward.js';
@@ -37,6 +38,7 @@ export interface FrontOptions {
   readonly previewHost?: string;
   readonly token?: string;
   readonly forwarded?: Partial<ForwardTo['forwarded']>;
+  readonly clock?: Clock;
 }
 
 export const containerId = (text: string): ContainerId => text as ContainerId;
@@ -48,11 +50,12 @@ export function forwardTo(port: number, more: Partial<ForwardTo> = {}): ForwardT
   };
 }
 
-export async function startFront({ to, timeouts = {}, trusted = false, previewHost = PREVIEW_HOST, token, forwarded }: FrontOptions): Promise<Front> {
+export async function startFront({ to, timeouts = {}, trusted = false, previewHost = PREVIEW_HOST, token, forwarded, clock }: FrontOptions): Promise<Front> {
   const failures: ErrorCode[] = [];
   const forward = createForward({
     log: silent,
     ...(token === undefined ? {} : { token }),
+    ...(clock === undefined ? {} : { clock }),
     timeouts: { connectMs: 3_000, responseMs: 10_000, idleMs: 10_000, upgradedIdleMs: 60_000, ...timeouts },
     onFailure: (error, { res }) => { failures.push(error.code); answer(error, res); },
     onUpgradeFailure: (error, { socket }) => {
