@@ -100,7 +100,7 @@ export const PROJECT = z.strictObject({
   build: z.strictObject({
     ...withoutDefaults(BUILD),
     args: buildArguments().prefault({}).describe('Build arguments; `{commit}` stands for the commit'),
-    keepBuilds: count().refine((most) => most >= 2, 'must be 2 or more: the current image and the one before it').prefault(2).describe('Images that each branch keeps for rollback, its current one among them; stages keep all'),
+    keepBuilds: count().refine((most) => most >= 2, 'must be 2 or more: the current image and the one before it').prefault(2).describe('Images that each branch keeps for rollback, its current one among them; stages keep all while there is room, and at least as many beyond `limits.images` and `limits.disk`'),
   }).prefault({}),
   run: z.strictObject({
     ...withoutDefaults(RUN),

@@ -36,12 +36,12 @@ export function createKeepBuilds({ projects, routes, releases, neededImages, ima
   const prune = async (project: Project, id: RouteId) => {
     const route = await routes.find(id);
     if (route?.kind !== 'branch') return;
-    const served = await releases.imagesServed(id);
-    const kept = served.slice(0, project.keepBuilds);
     const there = new Set((await images.list(project.name)).map((image) => image.id));
-    for (const image of served) {
-      if (!there.has(image) || kept.includes(image) || await neededImages.withRoom(project, image) !== null) continue;
-      await removeImage([project], image, { withOlder: false }).then(
+    const served = (await releases.imagesServed(id)).filter((image) => there.has(image));
+    for (const image of served.slice(project.keepBuilds)) {
+      const keep = () => neededImages.withRoom(project, { image, there });
+      if (await keep() !== null) continue;
+      await removeImage([project], image, { keep }).then(
         () => { log.info('older image removed', { project: project.name, route: route.label, image }); },
         // Somebody else removed it, or needs it after all.
         (error: unknown) => { if (!(error instanceof AppError) || (error.code !== 'unknown_image' && error.code !== 'image_in_use')) throw error; },

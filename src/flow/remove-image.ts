@@ -34,7 +34,14 @@ export interface RemovedImage {
  *
  * @throws AppError `unknown_image`; `image_in_use` with the reason
  */
-export type RemoveImage = (projects: readonly Project[], id: ImageId, options?: { /** Default: true. */ readonly withOlder?: boolean }) => Promise<RemovedImage>;
+export type RemoveImage = (projects: readonly Project[], id: ImageId, options?: RemoveImageOptions) => Promise<RemovedImage>;
+
+export interface RemoveImageOptions {
+  /** Default: true. */
+  readonly withOlder?: boolean;
+  /** For who removes it unasked: why it stays by now, looked at right before it goes. Nothing stops for it then. */
+  readonly keep?: () => Promise<string | null>;
+}
 
 const ATTEMPTS = 3;
 
@@ -75,6 +82,21 @@ export function createRemoveImage({ engine, images, builds, instances, routing, 
     }
   };
 
+  /** The engine refuses while it has a container; the record goes last, so that an image that stays is still found by its key. */
+  const takeUnused = async ({ id, project }: EngineImage, keep: () => Promise<string | null>): Promise<RemovedImage> => {
+    if (await engine.image(id) === undefined) throw noSuchImage(id);
+    const kept = await keep();
+    if (kept !== null) throw new AppError('image_in_use', kept);
+    try {
+      await engine.removeImage(id);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'too_busy') throw error;
+      throw new AppError('image_in_use', error.message, { cause: error });
+    }
+    await images.forget(id);
+    return { id, project, containers: 0 };
+  };
+
   /** Left in place, an older image of the same key would be found by the next visit instead of a build. */
   const takeOlder = async (image: EngineImage) => {
     const older = (await engine.images(image.project)).filter(({ key, id, createdAt }) => key === image.key && id !== image.id && createdAt <= image.createdAt);
@@ -92,9 +114,17 @@ export function createRemoveImage({ engine, images, builds, instances, routing, 
     return { id: image.id, project: image.project, containers };
   });
 
-  return async (projects, id, { withOlder = true } = {}) => {
+  /** Shared with nobody: who removes it by hand is not content with a reason of ours. */
+  const removeUnused = (image: EngineImage, keep: () => Promise<string | null>): Promise<RemovedImage> => builds.alone(image.project, image.key, async () => {
+    await assertNotNeeded(image);
+    return takeUnused(image, keep);
+  });
+
+  return async (projects, id, { withOlder = true, keep } = {}) => {
     const image = await engine.image(id);
-    if (!image || !projects.some(({ name }) => name === image.project)) throw new AppError('unknown_image', `There is no image ${id}.`);
-    return flights.run(id, () => remove(image, withOlder));
+    if (!image || !projects.some(({ name }) => name === image.project)) throw noSuchImage(id);
+    return keep ? removeUnused(image, keep) : flights.run(id, () => remove(image, withOlder));
   };
 }
+
+const noSuchImage = (id: ImageId): AppError => new AppError('unknown_image', `There is no image ${id}.`);

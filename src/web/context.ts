@@ -67,7 +67,7 @@ export interface WebDeps {
   readonly buildStore: BuildStore;
   readonly listImages: ListImages;
   readonly removeImage: RemoveImage;
-  readonly collect: Pick<Collect, 'plan' | 'run' | 'marks'>;
+  readonly collect: Pick<Collect, 'plan' | 'run'>;
   readonly idle: Pick<Idle, 'plan'>;
   readonly room: Pick<Room, 'candidates'>;
   readonly routing: Pick<RoutingTable, 'idleMs'>;

@@ -1,7 +1,6 @@
 import type { Request, RequestHandler } from 'express';
 import { formatRelease } from '../domain/ids.js';
-import type { Project } from '../domain/project.js';
-import { isOver, type ImagePlan, type Mark } from '../flow/collect.js';
+import { isOver, type Collected, type ImagePlan, type Mark } from '../flow/collect.js';
 import type { RunningInstance } from '../run/instances.js';
 import { scopeOf, type WebDeps } from './context.js';
 import { BY, readBody } from './json-body.js';
@@ -43,26 +42,23 @@ export interface GcImage {
 
 /** `GET /api/gc`: what sleeps, stops and goes next, without doing it. */
 export function explainGc(deps: WebDeps): RequestHandler {
-  return async (req, res) => { res.json(await gcAnswer(deps, req, (await deps.collect.plan()).filter(isOf(scopeOf(deps, req))))); };
+  return async (req, res) => { res.json(await gcAnswer(deps, req, await deps.collect.plan())); };
 }
 
 /** `POST /api/gc`: collects now. @returns what went as `images`, and what is there then */
 export function runGc(deps: WebDeps): RequestHandler {
   return async (req, res) => {
     readBody({ by: BY }, req);
-    const removed = await deps.collect.run();
-    const left = await deps.collect.plan();
-    res.json(await gcAnswer(deps, req, [...removed, ...left.filter(({ action }) => action === 'keep')]));
+    res.json(await gcAnswer(deps, req, await deps.collect.run()));
   };
 }
 
-const isOf = (projects: readonly Project[]) => ({ image }: ImagePlan): boolean => projects.some(({ name }) => name === image.project.name);
-
-async function gcAnswer(deps: WebDeps, req: Request, plans: readonly ImagePlan[]): Promise<GcAnswer> {
+/** The limits are the server's; what goes is told of the projects that are asked for. */
+async function gcAnswer(deps: WebDeps, req: Request, { marks, images }: Collected): Promise<GcAnswer> {
   const own = new Set(scopeOf(deps, req).map(({ name }) => name));
   const next = await deps.room.candidates();
   const living = deps.instances.living().filter(({ release }) => own.has(release.project));
-  const marks = await deps.collect.marks();
+  const plans = images.filter(({ image }) => own.has(image.project.name));
   return {
     marks: marks.map((mark) => ({ ...mark, over: isOver(mark) })),
     previews: await Promise.all(living.map((instance) => restOf(instance, next, deps))),

@@ -41,4 +41,17 @@ describe('images kept for rollback', () => {
     const kept = [await push(app, 'a'), await push(app, 'b'), await push(app, 'c'), await push(app, 'd')].slice(1);
     await left(app, [...kept, String(first)]);
   });
+
+  it('P6: as many as there are, also where one was removed by hand', async () => {
+    await using app = await startStagedApp({ change: (project) => ({ ...project, keepBuilds: 3 }) });
+    await app.get(MAIN, '/');
+    const [first] = await images(app);
+    const second = await push(app, 'a');
+    const third = await push(app, 'b');
+    await eventually(async () => { await app.engine.removeImage(second as never); return true; }, { what: 'the second one is removed' });
+    const fourth = await push(app, 'c');
+    // What has begun is through then.
+    await app.stop();
+    expect(new Set(await images(app))).toEqual(new Set([String(first), third, fourth]));
+  });
 });
