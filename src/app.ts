@@ -159,7 +159,7 @@ export function createApp(deps: AppDeps): App {
   const configure = createConfigure({ sources, ...stores, ledger, engine, instances, readConfig, serveRelease, noteFailure, log });
   const keepHealthy = createKeepHealthy({ projects, sources, health, instances, ...stores, routing, serveRelease, noteFailure, clock, log });
   const keepStages = createKeepStages({ projects, ...stores, instances, findPreview, openPreview, configure, clock, log, loops });
-  const keepBranches = createKeepBranches({ projects, sources, ...stores, instances, openPreview, clock, log, loops });
+  const keepBranches = createKeepBranches({ projects, sources, ...stores, instances, engine, openPreview, serveRelease, clock, log, loops });
   const publishBranches = createPublishBranches({ projects, sources, ledger, findImage, stages, clock, log, loops });
   const readStatus = createReadStatus({ ...stores, ledger, builds, instances, findImage, openPreview });
   const watchStatus = createWatchStatus({ readStatus, builds, instances, openPreview });

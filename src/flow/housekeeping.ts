@@ -8,7 +8,7 @@ import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
 import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
-import type { Instances } from '../run/instances.js';
+import type { InstanceChange, Instances } from '../run/instances.js';
 import type { Forward } from '../serve/forwarding.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { BuildStore } from '../state/builds.js';
@@ -54,10 +54,14 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
     await routes.setLastError(route, { code, message, at: clock.now(), release: number });
   };
 
-  /** A program closes connections that are older than it likes as soon as it goes on: nothing may be sent on them. */
-  const letGo = (release: Release) => {
-    const container = instances.container(release);
-    if (container) forward.forget(container);
+  const followRest = (change: InstanceChange) => {
+    if (change.kind === 'running') { routing.resume(change.instance.container); return; }
+    const container = instances.container(change.release);
+    if (!container) return;
+    // A program closes connections that are older than it likes as soon as it goes on: nothing may be sent on them.
+    if (change.kind === 'sleeping') forward.forget(container);
+    // Nothing new reaches what is told to end.
+    if (change.kind === 'stopping') routing.unroute(container);
   };
 
   const loop = (name: string, ms: number, step: () => Promise<void>) => {
@@ -67,7 +71,7 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
   return {
     start: async () => {
       endings.push(instances.onChange((change) => {
-        if (change.kind === 'sleeping') letGo(change.release);
+        followRest(change);
         if (change.kind !== 'lost' && change.kind !== 'gone') return;
         const { release, container } = change;
         if (container) { routing.remove(container); forward.forget(container); }

@@ -9,6 +9,7 @@ import type { RoutingTable } from '../serve/routing.js';
 import type { Source } from '../source/source.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindPreview } from './find-preview.js';
+import { alwaysRuns, isKept } from './pinned.js';
 import type { FoundPreview } from './preview.js';
 import type { ReadStatus } from './preview-status.js';
 import type { RenewPreview } from './renew-preview.js';
@@ -41,11 +42,11 @@ export interface OperatePreviews {
    * @throws AppError of a build's begin; what had begun goes on
    */
   restartAll(project: Project, options: { readonly invalidate: boolean }): Promise<number>;
-  /** Stops all that runs or starts, but for stages, which always run. The next visit starts each again. */
+  /** Stops all that runs or starts, but for what always runs: stages and kept branches. The next visit starts each again. */
   stopAll(project: Project): Promise<number>;
   /** Restarts one, or opens it. */
   restart(preview: FoundPreview): Promise<number>;
-  /** Stops one, also while it starts. @throws AppError `invalid_request` for a stage */
+  /** Stops one, also while it starts. @throws AppError `invalid_request` for a stage or a kept branch */
   stop(preview: FoundPreview): Promise<number>;
 }
 
@@ -74,9 +75,9 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
     return found.filter((each) => each !== undefined);
   };
 
-  const stageRoutes = async (of: readonly Release[]): Promise<ReadonlySet<RouteId>> => {
+  const alwaysRunning = async (project: Project, of: readonly Release[]): Promise<ReadonlySet<RouteId>> => {
     const found = await Promise.all([...new Set(of.map(({ route }) => route))].map(routes.find));
-    return new Set(found.flatMap((route) => (route?.kind === 'stage' ? [route.id] : [])));
+    return new Set(found.flatMap((route) => (route && alwaysRuns(project, route) ? [route.id] : [])));
   };
 
   const stopReleases = async (releases: readonly Release[]) => {
@@ -110,8 +111,8 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
     },
     stopAll: async (project) => {
       const own = instances.present().filter((release) => release.project === project.name);
-      const stages = await stageRoutes(own);
-      const told = own.filter(({ route }) => !stages.has(route));
+      const spared = await alwaysRunning(project, own);
+      const told = own.filter(({ route }) => !spared.has(route));
       await stopReleases(told);
       const count = new Set(told.map(({ route }) => route)).size;
       log.info('previews stopped', { project: project.name, count });
@@ -124,6 +125,7 @@ export function createOperatePreviews({ sources, routes, instances, routing, fin
     },
     stop: async (preview) => {
       if (preview.kind === 'stage') throw new AppError('invalid_request', `${preview.label} is a stage, and stages always run.`);
+      if (isKept(preview.project, preview)) throw new AppError('invalid_request', `${preview.label} is kept running: its project names it in keep.`);
       const { release, tried } = await readStatus(preview);
       const there = [release, tried].filter((each) => each !== undefined).filter((each) => instances.state(each) !== undefined);
       await stopReleases(there);

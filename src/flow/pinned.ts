@@ -15,6 +15,9 @@ export function createPinned({ projects, routes }: { readonly projects: readonly
   };
 }
 
+/** Whether a route runs whether somebody uses it or not. */
+export const alwaysRuns = (project: Project, route: Pick<Route, 'kind' | 'subject' | 'environment'>): boolean => route.kind === 'stage' || isKept(project, route);
+
 /** Whether the project keeps the branch that a route follows, outside of all environments. */
 export const isKept = ({ keep }: Project, { kind, subject, environment }: Pick<Route, 'kind' | 'subject' | 'environment'>): boolean =>
   kind === 'branch' && environment === null && keep.some((pattern) => matchesBranch(pattern, subject));

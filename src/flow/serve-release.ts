@@ -17,6 +17,7 @@ import type { Placement } from '../run/start.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
+import { alwaysRuns } from './pinned.js';
 import { environmentOf } from './release-environment.js';
 
 export interface ServeReleaseDeps {
@@ -82,15 +83,15 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
     return {
       host: urls.authority(host),
       isSwap: servesNow(route, release) !== undefined || await takesOverStage(route, release),
-      ...(route.kind === 'stage' ? { mostRestarts: MOST_RESTARTS } : {}),
+      ...(alwaysRuns(project, route) ? { mostRestarts: MOST_RESTARTS } : {}),
       env: await environmentOf({ route, release, branch, host }, { releases, urls }),
     };
   };
 
-  /** What takes another one's place may come before that one is gone. */
-  const ensureInRoom = async (release: Release, placement: Placement): Promise<RunningInstance> => {
+  /** What takes another one's place may come before that one is gone, and what always runs whatever there is. */
+  const ensureInRoom = async ({ project, route }: ToServe, { release, placement }: { release: Release; placement: Placement }): Promise<RunningInstance> => {
     if (instances.state(release) !== undefined) return instances.ensure(release, placement);
-    const { leave } = await room.enter(release, { mayExceed: placement.isSwap === true });
+    const { leave } = await room.enter(release, { mayExceed: placement.isSwap === true || alwaysRuns(project, route) });
     try {
       return await instances.ensure(release, placement);
     } finally {
@@ -102,7 +103,7 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
   const start = async (wanted: ToServe, release: Release): Promise<RunningInstance> => {
     const placement = await placementOf(wanted, release);
     try {
-      return await ensureInRoom(release, placement);
+      return await ensureInRoom(wanted, { release, placement });
     } catch (error) {
       if (!placement.isSwap || !(error instanceof AppError) || !UNHEALTHY.has(error.code) || await isCurrent(wanted.route, release)) throw error;
       log.warn('unhealthy, started once more', { project: release.project, release: release.number, scope: formatScope(scopeOf(wanted.route)), reason: error.message });
@@ -120,7 +121,8 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
 
   /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
   const swap = async ({ project, route }: ToServe, { release, container, target }: RunningInstance) => {
-    const lives = () => instances.container(release) === container && instances.state(release) === 'running';
+    // It may have fallen asleep by now: who comes wakes it.
+    const lives = () => instances.container(release) === container && ['running', 'sleeping'].includes(instances.state(release) ?? '');
     if (!lives()) await cleared(release);
     if (!lives()) throw instances.lastFailure(release) ?? new AppError('preview_unavailable', `${formatRelease(release.number)} ended before it could take over.`);
     const isMoved = await ledger.move(route.id, release);

@@ -47,18 +47,26 @@ const NEVER: IdleTimes = { sleepMs: null, stopMs: null };
 
 export function createIdle({ instances, traffic, clock, log, times, pinned = () => Promise.resolve(null), loops }: IdleDeps): Idle {
   let loop: Loop | undefined;
-  let unsubscribe = () => undefined as void;
+  /** When what the engine could not freeze was used last: it is not tried again before it was used. */
+  const refused = new Map<ContainerId, number>();
 
   const plan: Idle['plan'] = async ({ release, container }) => planRest({
     state: instances.state(release) ?? 'stopping', idleMs: traffic.idleMs(container), times: times.get(release.project) ?? NEVER, pinned: await pinned(release),
   });
 
+  const lastUse = (container: ContainerId): number => Math.round(clock.monotonic() - (traffic.idleMs(container) ?? 0));
+
   const sleep = async ({ release, container }: RunningInstance) => {
     if (!traffic.suspend(container, async () => { await instances.wake(release); })) return;
     try {
       await instances.sleep(release);
+      refused.delete(container);
+    } catch (error) {
+      refused.set(container, lastUse(container));
+      throw error;
     } finally {
-      if (instances.state(release) !== 'sleeping') traffic.resume(container);
+      // One that is told to stop meanwhile must not be reached again.
+      if (instances.state(release) === 'running') traffic.resume(container);
     }
   };
 
@@ -69,6 +77,7 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
   const look = async (instance: RunningInstance) => {
     const { next, ...planned } = await plan(instance);
     if (next === null || !('inMs' in planned) || planned.inMs > 0) return;
+    if (next === 'sleep' && refused.get(instance.container) === lastUse(instance.container)) return;
     const { project, number } = instance.release;
     const idleMs = traffic.idleMs(instance.container);
     log[next === 'sleep' ? 'debug' : 'info'](`idle instance ${next}s`, { project, release: number, idleSeconds: Math.round((idleMs ?? 0) / 1000) });
@@ -83,15 +92,11 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
   return {
     plan,
     start: () => {
-      unsubscribe = instances.onChange((change) => { if (change.kind === 'running') traffic.resume(change.instance.container); });
       const shortest = Math.min(...[...times.values()].flatMap(({ sleepMs, stopMs }) => [sleepMs ?? Infinity, stopMs ?? Infinity]));
       loop = startLoop(Math.min(LONGEST_PERIOD_MS, shortest / CHECKS_PER_LIMIT), pass, { clock, log, noted: loops && { book: loops, name: 'idle instances' } });
       return Promise.resolve();
     },
-    stop: async () => {
-      unsubscribe();
-      await loop?.stop();
-    },
+    stop: async () => { await loop?.stop(); },
   };
 }
 

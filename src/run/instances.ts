@@ -47,7 +47,7 @@ export interface Instances extends Sleep {
   running(): readonly RunningInstance[];
   /** What runs or sleeps. */
   living(): readonly RunningInstance[];
-  /** The releases of which an instance runs, starts or stops. */
+  /** The releases of which an instance runs, sleeps, starts or stops. */
   present(): readonly Release[];
   /** Why it last ended or did not start; undefined after a good start. */
   lastFailure(release: ReleaseName): AppError | undefined;
@@ -184,10 +184,10 @@ export function createInstances(deps: InstancesDeps): Instances {
   const ensure = async (release: Release, placement: Placement): Promise<RunningInstance> => {
     const known = entries.get(nameOf(release));
     if (known?.stopping) { await known.stopping.catch(() => undefined); return ensure(release, placement); }
-    if (known?.state === 'sleeping') return await rest.wake(release) ?? ensure(release, placement);
-    if (known?.instance) return known.instance;
+    if (known?.instance && known.state !== 'sleeping') return known.instance;
     if (known?.starting) return known.starting;
     if (closing.signal.aborted) throw new AppError('shutting_down', 'No container is started any more.');
+    if (known?.state === 'sleeping') return await rest.wake(release) ?? ensure(release, placement);
     const refusal = budget.refusal(nameOf(release), placement.mostRestarts);
     if (refusal) throw refusal;
     const entry = begin(release, 'starting');

@@ -1,5 +1,6 @@
 import { appendFile, mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { AppError } from '../domain/errors.js';
 import { formatRelease, type ContainerId, type ProjectName, type ReleaseNumber } from '../domain/ids.js';
 import { cleanLine, type LogLine } from '../domain/log-line.js';
@@ -42,6 +43,8 @@ export interface RunLogs {
 const LONGEST_BYTES = 5 * 1024 * 1024;
 const KEPT_LINES = 20_000;
 const SHOWN_LINES = 100;
+/** So much is prepared before everybody else has their turn, in characters. */
+const BETWEEN_OTHERS = 64 * 1024;
 
 /** Ends of lines that lost their rest on the way, of lines kept by earlier versions, too. */
 const CUT = /\u{FFFD}?(?: … \d*[ a-z]*)? … \d+ (?:bytes omitted|characters omitted …)$/u;
@@ -80,7 +83,7 @@ export function createRunLogs({ folder, engine, releases, log }: RunLogsDeps): R
         if (lines.length === 0) return;
         await mkdir(folder, { recursive: true });
         await makeRoom(pathOf(of));
-        await appendFile(pathOf(of), lines.map(({ at, text }) => `${at} ${shownLine(text, mask)}\n`).join(''));
+        await appendFile(pathOf(of), await keptText(lines, mask));
       } catch (error) {
         log.warn('application log not kept', { project: of.project, number: of.number, ...(of.process ? { process: of.process } : {}), error });
       }
@@ -97,6 +100,18 @@ export function createRunLogs({ folder, engine, releases, log }: RunLogsDeps): R
     read: (of, container) => all(of, container, { tail: KEPT_LINES, follow: false }),
     follow: (of, container, signal) => all(of, container, { tail: KEPT_LINES, follow: true, signal }),
   };
+}
+
+async function keptText(lines: readonly OutputLine[], mask: Mask): Promise<string> {
+  let text = '';
+  let others = 0;
+  for (const line of lines) {
+    text += `${line.at} ${shownLine(line.text, mask)}\n`;
+    if (text.length - others < BETWEEN_OTHERS) continue;
+    others = text.length;
+    await setImmediate();
+  }
+  return text;
 }
 
 /** A secret may hold what is cleaned away, and may be seen only once something is. */

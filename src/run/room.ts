@@ -7,7 +7,7 @@ import type { Traffic } from './idle.js';
 import type { Instances, RunningInstance } from './instances.js';
 
 export interface RoomDeps {
-  readonly instances: Pick<Instances, 'present' | 'living' | 'stop'>;
+  readonly instances: Pick<Instances, 'present' | 'living' | 'state' | 'stop'>;
   readonly traffic: Pick<Traffic, 'idleMs' | 'withdraw'>;
   /** Why a release runs whoever uses it; null for nothing. */
   readonly pinned: (release: Release) => Promise<string | null>;
@@ -16,24 +16,32 @@ export interface RoomDeps {
   readonly log: Logger;
 }
 
-/** Bounds how many containers there are: whoever was used least recently goes for those that come. */
+/** Who may not go, and since when the others must not have been used. */
+export interface Sparing {
+  readonly except?: RouteId;
+  /** Milliseconds; default 0. */
+  readonly leastIdleMs?: number;
+}
+
+/** Bounds how many containers there are: whoever was used least recently goes for those that come. What is told to stop counts no more. */
 export interface Room {
   /**
    * Ends once there is room for a release's containers; `leave` when they are counted among those that are there.
    * `mayExceed`: it comes in whatever there is.
    *
-   * @throws AppError `too_busy` when all that is there is used or pinned
+   * @throws AppError `too_busy`, with nothing stopped, when all that is there is used or pinned
    */
   enter(release: Release, options: { readonly mayExceed: boolean }): Promise<{ leave(): void }>;
-  /** Stops whoever was used least recently, but for those of one route. @returns what stopped; undefined when nothing may */
-  relieve(why: string, except?: RouteId): Promise<RunningInstance | undefined>;
+  /** Stops whoever was used least recently. @returns what stopped; undefined when nothing may */
+  relieve(why: string, sparing?: Sparing): Promise<RunningInstance | undefined>;
   /** Those that may go, the next one first. */
-  candidates(): Promise<readonly RunningInstance[]>;
+  candidates(sparing?: Sparing): Promise<readonly RunningInstance[]>;
   /** Containers that are there or come. */
   readonly count: number;
 }
 
 const sizeOf = ({ config }: Release): number => 1 + Object.keys(config.processes ?? {}).length;
+const total = (releases: readonly Release[]): number => releases.reduce((sum, release) => sum + sizeOf(release), 0);
 const isSame = (one: Release, other: Release) => one.project === other.project && one.number === other.number;
 
 export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps): Room {
@@ -41,37 +49,49 @@ export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps):
   const turns = createTurns<'room'>();
 
   const count = (): number => {
-    const present = instances.present();
+    const present = instances.present().filter((release) => instances.state(release) !== 'stopping');
     const more = [...coming].filter((release) => !present.some((other) => isSame(release, other)));
-    return [...present, ...more].reduce((sum, release) => sum + sizeOf(release), 0);
+    return total([...present, ...more]);
   };
 
-  const candidates = async (): Promise<readonly RunningInstance[]> => {
-    const found = await Promise.all(instances.living().map(async (instance) => ({ instance, idleMs: traffic.idleMs(instance.container), why: await pinned(instance.release) })));
-    return found.filter(({ idleMs, why }) => idleMs !== null && why === null)
+  const candidates: Room['candidates'] = async ({ except, leastIdleMs = 0 } = {}) => {
+    const others = instances.living().filter(({ release }) => release.route !== except);
+    const found = await Promise.all(others.map(async (instance) => ({ instance, why: await pinned(instance.release) })));
+    // Asked last, since the answers above took their time.
+    const free = found.filter(({ why }) => why === null).map(({ instance }) => ({ instance, idleMs: traffic.idleMs(instance.container) }));
+    return free.filter(({ idleMs }) => idleMs !== null && idleMs >= leastIdleMs)
       .sort((one, other) => (other.idleMs ?? 0) - (one.idleMs ?? 0)).map(({ instance }) => instance);
   };
 
-  const relieve: Room['relieve'] = async (why, except) => {
-    for (const instance of await candidates()) {
-      const { release, container } = instance;
-      if (release.route === except || !traffic.withdraw(container)) continue;
-      log.info('instance stops to make room', { project: release.project, release: release.number, reason: why });
-      await instances.stop(release);
+  /** @returns undefined when somebody uses it by now */
+  const stop = ({ release, container }: RunningInstance, why: string): Promise<void> | undefined => {
+    if (!traffic.withdraw(container)) return undefined;
+    log.info('instance stops to make room', { project: release.project, release: release.number, reason: why });
+    return instances.stop(release);
+  };
+
+  const relieve: Room['relieve'] = async (why, sparing) => {
+    for (const instance of await candidates(sparing)) {
+      const stopping = stop(instance, why);
+      if (!stopping) continue;
+      await stopping;
       return instance;
     }
     return undefined;
   };
 
   const enter = async (release: Release, mayExceed: boolean): Promise<void> => {
-    coming.add(release);
-    while (count() > most) {
-      // What it is to replace serves until then.
-      if (await relieve(`no more than ${most} containers may be there`, release.route)) continue;
-      if (mayExceed) return;
-      coming.delete(release);
-      throw new AppError('too_busy', `${most} containers are there, which is the limit (limits.running), and all of them are in use.`);
+    const missing = () => count() + sizeOf(release) - most;
+    // What it is to replace serves until then.
+    const free = missing() > 0 ? await candidates({ except: release.route }) : [];
+    const full = () => new AppError('too_busy', `No more than ${most} containers may be there (limits.running), and too few of them are unused.`);
+    if (!mayExceed && missing() > total(free.map((instance) => instance.release))) throw full();
+    for (const instance of free) {
+      if (missing() <= 0) break;
+      stop(instance, `no more than ${most} containers may be there`)?.catch((error: unknown) => { log.error('instance not stopped', { project: instance.release.project, release: instance.release.number, error }); });
     }
+    if (!mayExceed && missing() > 0) throw full();
+    coming.add(release);
   };
 
   return {

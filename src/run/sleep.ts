@@ -46,17 +46,20 @@ export function createSleep({ engine, find, lost, publish }: SleepDeps): Sleep {
     return instance;
   };
 
+  /** All or none of its containers. One that is left half frozen sleeps: whoever wants it wakes it. */
   const freeze = async (resting: Resting, instance: RunningInstance): Promise<boolean> => {
     resting.state = 'sleeping';
     publish({ kind: 'sleeping', release: resting.release });
-    try {
-      if (await pauseSet(membersOf(instance), engine)) return true;
-    } catch (error) {
-      goOn(resting);
-      throw error;
-    }
-    await lost(instance.container, false);
-    return false;
+    const members = membersOf(instance);
+    const results = await Promise.allSettled(members.map(({ container }) => engine.pause(container)));
+    const failed = results.find((result) => result.status === 'rejected');
+    const ended = members.find((_member, at) => isFalse(results[at]));
+    if (!failed && !ended) return true;
+    const resumed = await Promise.allSettled(members.map(({ container }) => engine.resume(container)));
+    if (ended) { await lost(ended.container, false); return false; }
+    const isFrozen = results.some((result, at) => result.status === 'fulfilled' && resumed[at]?.status !== 'fulfilled');
+    if (!isFrozen) goOn(resting);
+    throw failed?.reason;
   };
 
   const thaw = async (resting: Resting, instance: RunningInstance): Promise<RunningInstance | undefined> => {
@@ -80,15 +83,7 @@ export function createSleep({ engine, find, lost, publish }: SleepDeps): Sleep {
   };
 }
 
-/** All or none. @returns false when one of them does not run. @throws AppError of the engine, after letting go on what was frozen */
-async function pauseSet(members: readonly ProcessContainer[], engine: Sleeper): Promise<boolean> {
-  const results = await Promise.allSettled(members.map(({ container }) => engine.pause(container)));
-  const failed = results.find((result) => result.status === 'rejected');
-  const isWhole = results.every((result) => result.status === 'fulfilled' && result.value);
-  if (!isWhole) await Promise.allSettled(members.map(({ container }) => engine.resume(container)));
-  if (failed) throw failed.reason;
-  return isWhole;
-}
+const isFalse = (result: PromiseSettledResult<boolean> | undefined): boolean => result?.status === 'fulfilled' && !result.value;
 
 /** @returns the member that does not run; undefined when all do */
 async function resumeSet(members: readonly ProcessContainer[], engine: Sleeper): Promise<ProcessContainer | undefined> {

@@ -33,6 +33,8 @@ interface Account {
   failure: { error: AppError; at: number; holdsMs: number } | undefined;
   /** How often in a row it ended soon after its start. */
   soonEnds: number;
+  /** When it became ready; undefined once its end is noted. */
+  readyAt: number | undefined;
   /** It ended and is not ready again yet. */
   isDown: boolean;
   restarts: number;
@@ -41,7 +43,7 @@ interface Account {
 export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
   const accounts = new Map<string, Account>();
   const accountOf = (name: string): Account => {
-    const account = accounts.get(name) ?? { starts: [], failure: undefined, soonEnds: 0, isDown: false, restarts: 0 };
+    const account = accounts.get(name) ?? { starts: [], failure: undefined, soonEnds: 0, readyAt: undefined, isDown: false, restarts: 0 };
     accounts.set(name, account);
     const since = clock.monotonic() - WINDOW_MS;
     account.starts = account.starts.filter((at) => at > since);
@@ -55,10 +57,18 @@ export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
       if (soonEnds > mostRestarts && sinceMs < WINDOW_MS) return inCircles(failure.error, mostRestarts);
       return sinceMs < failure.holdsMs || starts.length >= MOST_STARTS ? failure.error : undefined;
     },
-    started: (name) => { accountOf(name).starts.push(clock.monotonic()); },
+    started: (name) => {
+      const account = accountOf(name);
+      const at = clock.monotonic();
+      // It ran well until something else than itself ended it, which nobody notes here.
+      if (account.readyAt !== undefined && at - account.readyAt >= SOON_MS) account.soonEnds = 0;
+      account.readyAt = undefined;
+      account.starts.push(at);
+    },
     succeeded: (name) => {
       const account = accountOf(name);
       account.failure = undefined;
+      account.readyAt = clock.monotonic();
       if (account.isDown) account.restarts += 1;
       account.isDown = false;
     },
@@ -67,7 +77,7 @@ export function createStartBudget({ clock }: { clock: Clock }): StartBudget {
       const account = accountOf(name);
       const at = clock.monotonic();
       const isSoon = at - (account.starts.at(-1) ?? -Infinity) < SOON_MS;
-      Object.assign(account, { failure: { error, at, holdsMs: 0 }, soonEnds: isSoon ? account.soonEnds + 1 : 0, isDown: true });
+      Object.assign(account, { failure: { error, at, holdsMs: 0 }, soonEnds: isSoon ? account.soonEnds + 1 : 0, readyAt: undefined, isDown: true });
     },
     lastFailure: (name) => accounts.get(name)?.failure,
     restarts: (name) => accounts.get(name)?.restarts ?? 0,

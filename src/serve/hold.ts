@@ -98,6 +98,12 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     return { kind: 'gone' };
   };
 
+  /** How much of a time is left. */
+  const timer = (ms: number) => {
+    const until = clock.monotonic() + ms;
+    return () => Math.max(0, until - clock.monotonic());
+  };
+
   const timeOf = (kind: RequestKind) => (kind === 'navigation' ? limits.navigationMs : limits.requestMs);
 
   const pending = async (visit: Visit) => {
@@ -112,13 +118,13 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     return outcome.kind === 'gone' || (outcome.kind === 'open' && waiting.forward());
   };
 
-  const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, visit: Visit, forward: () => boolean) => {
+  const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, { visit, forward, ms }: { visit: Visit; forward: () => boolean; ms: number }) => {
     const page = kind === 'navigation';
     if (kind === 'passive') {
       answers.failure({ req, res, page }, new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.'), await visit.view());
       return;
     }
-    const outcome = await admit({ open: visit.open, bytes: bytesRead(req), ms: timeOf(kind), gone: goneSignal(res), forward });
+    const outcome = await admit({ open: visit.open, bytes: bytesRead(req), ms, gone: goneSignal(res), forward });
     if (outcome.kind === 'gone' || outcome.kind === 'through') return;
     const view = await visit.view();
     if (outcome.kind === 'failed') answers.failure({ req, res, page }, outcome.error, view);
@@ -131,12 +137,13 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     close: () => { closing.abort(); },
     request: async (req, res, { project, name, projectHost, wake, forward }) => {
       const kind = classifyRequest(req);
+      const left = timer(timeOf(kind));
       try {
-        if (kind !== 'passive' && !isReserved(req.url) && await isWoken(wake, { bytes: bytesRead(req), ms: timeOf(kind), gone: goneSignal(res), forward })) return;
+        if (kind !== 'passive' && !isReserved(req.url) && await isWoken(wake, { bytes: bytesRead(req), ms: left(), gone: goneSignal(res), forward })) return;
         const visit = await visits.find(project, name);
         if (isReserved(req.url)) { await answerReserved({ req, res }, { visit, answers, streams, opens: kind !== 'passive' }); return; }
         if (visit.label !== formatLabel(name)) { answers.redirect(res, urlOf(visit.label, projectHost, req.url ?? '/')); return; }
-        await answer({ req, res, kind }, visit, forward);
+        await answer({ req, res, kind }, { visit, forward, ms: left() });
       } catch (error) {
         answers.failure({ req, res, page: kind === 'navigation' }, toAppError(error));
       }
@@ -155,15 +162,16 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     },
     upgrade: async (socket, { project, name, requestId, wake, forward }) => {
       const gone = new AbortController();
+      const left = timer(limits.requestMs);
       // Nobody answers its end meanwhile, so that the end alone does not close it.
       const ended = () => { socket.destroy(); };
       socket.once('end', ended);
       socket.once('close', () => { gone.abort(); });
       try {
-        if (await isWoken(wake, { bytes: 0, ms: limits.requestMs, gone: gone.signal, forward })) return;
+        if (await isWoken(wake, { bytes: 0, ms: left(), gone: gone.signal, forward })) return;
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
-        const outcome = await admit({ open: visit.open, bytes: 0, ms: limits.requestMs, gone: gone.signal, forward });
+        const outcome = await admit({ open: visit.open, bytes: 0, ms: left(), gone: gone.signal, forward });
         if (outcome.kind === 'gone' || outcome.kind === 'through') return;
         answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
@@ -185,6 +193,8 @@ function bytesRead({ headers }: IncomingMessage): number {
 
 function goneSignal(res: ServerResponse): AbortSignal {
   const gone = new AbortController();
+  // It may have left while its preview was looked for: that is not said again.
+  if (res.destroyed) gone.abort();
   res.once('close', () => { if (!res.writableFinished) gone.abort(); });
   return gone.signal;
 }

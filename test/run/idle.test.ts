@@ -1,53 +1,7 @@
-import type { ContainerId, ProjectName } from '../../src/domain/ids.js';
-import type { IdleTimes } from '../../src/domain/project.js';
 import { createIdle, retireInstance, type Traffic } from '../../src/run/idle.js';
 import { until } from '../support/until.js';
-import { PLACEMENT, PROJECT, startInstances, type StartedInstances } from './started-instances.js';
-
-const MINUTE = 60_000;
-
-/** Traffic as a test sets it: who is idle since when, and who has something in flight. */
-function createTraffic({ clock }: Pick<StartedInstances, 'clock'>) {
-  const lastUsed = new Map<ContainerId, number>();
-  const inFlight = new Map<ContainerId, number>();
-  const withdrawn = new Set<ContainerId>();
-  const suspended = new Map<ContainerId, () => Promise<void>>();
-  let wake: () => void = () => undefined;
-  const busy = (id: ContainerId) => (inFlight.get(id) ?? 0) > 0;
-  const traffic: Traffic = {
-    idleMs: (id) => (busy(id) ? null : clock.monotonic() - (lastUsed.get(id) ?? 0)),
-    withdraw: (id) => {
-      if (busy(id)) return false;
-      withdrawn.add(id);
-      return true;
-    },
-    suspend: (id, letGoOn) => {
-      if (busy(id)) return false;
-      suspended.set(id, letGoOn);
-      return true;
-    },
-    resume: (id) => { suspended.delete(id); },
-    drained: async (id, signal) => {
-      signal.addEventListener('abort', () => { wake(); }, { once: true });
-      while (busy(id) && !signal.aborted) await new Promise<void>((resolve) => { wake = resolve; });
-    },
-  };
-  return {
-    traffic, withdrawn, suspended,
-    begin: (id: ContainerId) => { inFlight.set(id, (inFlight.get(id) ?? 0) + 1); },
-    end: (id: ContainerId) => { inFlight.set(id, (inFlight.get(id) ?? 0) - 1); lastUsed.set(id, clock.monotonic()); wake(); },
-  };
-}
-
-const limit = (stopMs: number | null, sleepMs: number | null = null): ReadonlyMap<ProjectName, IdleTimes> => new Map([[PROJECT, { sleepMs, stopMs }]]);
-
-async function startIdle(stopMs: number | null = 30 * MINUTE, sleepMs: number | null = null) {
-  const house = await startInstances({ program: () => ({ lines: ['up'] }) });
-  const use = createTraffic(house);
-  const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: house.clock, log: house.log, times: limit(stopMs, sleepMs) });
-  await idle.start();
-  return { ...house, ...use, idle, [Symbol.asyncDispose]: async () => { await idle.stop(); await house[Symbol.asyncDispose](); } };
-}
+import { createTraffic, limit, MINUTE, startIdle } from './idle-house.js';
+import { PLACEMENT, startInstances } from './started-instances.js';
 
 describe('an idle instance', () => {
   it('stops once nothing was in flight for long enough, its log kept', async () => {
@@ -181,54 +135,5 @@ describe('an instance that was replaced', () => {
     await retired;
     await until(async () => (await house.engine.list()).length === 0, 'it is removed');
     expect(house.instances.running()).toEqual([]);
-  });
-});
-
-describe('an instance that may sleep', () => {
-  const paused = async (house: StartedInstances) => (await house.engine.list()).map((each) => each.paused);
-
-  it('sleeps first, wakes with all its state, and stops later', async () => {
-    await using house = await startIdle(30 * MINUTE, 5 * MINUTE);
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    await house.clock.advance(5 * MINUTE + 10_001);
-    expect([house.instances.state(release), await paused(house), [...house.suspended.keys()]]).toEqual(['sleeping', [true], [container]]);
-    await house.suspended.get(container)?.();
-    expect([house.instances.state(release), await paused(house), house.suspended.size]).toEqual(['running', [false], 0]);
-    expect(house.instances.container(release)).toBe(container);
-    house.begin(container);
-    house.end(container);
-    await house.clock.advance(29 * MINUTE);
-    expect(house.instances.state(release)).toBe('sleeping');
-    await house.clock.advance(MINUTE + 10_001);
-    await until(async () => (await house.engine.list()).length === 0, 'its container is removed');
-    expect([house.instances.state(release), house.withdrawn.has(container)]).toEqual([undefined, true]);
-  });
-
-  it('K22: does not sleep while anything is in flight, nor when a request comes in between', async () => {
-    await using house = await startIdle(null, MINUTE);
-    const release = house.release();
-    const { container } = await house.instances.ensure(release, PLACEMENT);
-    house.begin(container);
-    await house.clock.advance(10 * MINUTE);
-    expect([house.instances.state(release), house.engine.calls.pause]).toEqual(['running', 0]);
-  });
-
-  it('runs on, and is let through, when the engine cannot freeze it', async () => {
-    await using house = await startIdle(null, MINUTE);
-    const release = house.release();
-    await house.instances.ensure(release, PLACEMENT);
-    house.engine.down();
-    await house.clock.advance(2 * MINUTE);
-    expect([house.instances.state(release), house.suspended.size]).toEqual(['running', 0]);
-    expect(house.log.recent().some(({ message }) => message === 'idle instance not laid to rest')).toBe(true);
-  });
-
-  it('never sleeps where its settings say so, and tells what becomes of it', async () => {
-    await using house = await startIdle(null, null);
-    const instance = await house.instances.ensure(house.release(), PLACEMENT);
-    await house.clock.advance(60 * 60 * MINUTE);
-    expect(house.instances.running()).toEqual([instance]);
-    expect(await house.idle.plan(instance)).toEqual({ next: null, why: 'never, by its settings' });
   });
 });

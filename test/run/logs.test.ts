@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { ContainerId } from '../../src/domain/ids.js';
 import type { LogLine } from '../../src/domain/log-line.js';
+import { createRunLogs } from '../../src/run/logs.js';
 import { openFiles } from '../support/open-files.js';
 import { collect, until } from '../support/until.js';
 import { PLACEMENT, startInstances, type StartedInstances } from './started-instances.js';
@@ -98,6 +99,23 @@ describe('what an application printed', () => {
     await runOnce(house, Array.from({ length: 20_500 }, (_, n) => `line ${n + 1}`));
     const texts = await house.textsOf(house.release());
     expect([texts.length, texts[0], texts.at(-1)]).toEqual([20_000, 'line 501', 'line 20500']);
+  });
+
+  it('lets others have their turn while many long lines are kept', async () => {
+    await using house = await startInstances();
+    let read = 0;
+    const output = async function* () {
+      for (let n = 0; n < 2_000; n += 1) yield { stream: 'stdout' as const, at: '2026-01-01T00:00:00.000Z', get text() { read += 1; return 'x'.repeat(1_000); } };
+    };
+    const logs = createRunLogs({ folder: house.folder, engine: { output }, releases: { find: () => Promise.resolve(house.release()), secretsOf: () => Promise.resolve({ TOKEN: 's3cr3t-value' }) }, log: house.log });
+    const over = new AbortController();
+    const keeping = logs.keep(house.release(), 'c'.repeat(64) as ContainerId).then(() => { over.abort(); });
+    const turns: number[] = [];
+    while (!over.signal.aborted) { const before = read; await new Promise<void>((resolve) => { setImmediate(resolve); }); turns.push(read - before); }
+    await keeping;
+    expect(read).toBe(2_000);
+    expect(Math.max(...turns)).toBeLessThan(150);
+    expect(await house.textsOf(house.release())).toHaveLength(2_000);
   });
 
   it('leaves no file open when the reader leaves in the middle of it', async () => {

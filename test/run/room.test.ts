@@ -30,7 +30,7 @@ async function startCrowd(most: number, pinned: readonly number[] = []): Promise
   return { ...house, room, idle, come };
 }
 
-const there = (house: Crowd) => house.instances.present().map(({ number }) => Number(number)).sort();
+const there = (house: Crowd) => house.instances.present().filter((release) => house.instances.state(release) !== 'stopping').map(({ number }) => Number(number)).sort();
 
 describe('room for containers', () => {
   it('is made by whoever was used least recently', async () => {
@@ -82,5 +82,48 @@ describe('room for containers', () => {
     expect((await house.room.relieve('memory'))?.release.number).toBe(1);
     expect(await house.room.relieve('memory')).toBeUndefined();
     await until(async () => (await house.engine.list()).length === 0, 'all are removed');
+  });
+});
+
+describe('room that cannot be made', () => {
+  it('is refused before anything stops, when what comes is larger than what may go', async () => {
+    await using house = await startCrowd(3, [1]);
+    await house.come(1, 900);
+    await house.come(2, 900);
+    await house.come(3, 100);
+    const large = house.release({ processes: { a: ['a'], b: ['b'], c: ['c'] } }, 9);
+    await expect(house.room.enter(large, { mayExceed: false })).rejects.toMatchObject({ code: 'too_busy' });
+    expect(there(house)).toEqual([1, 2, 3]);
+  });
+
+  it('is not missed for ever after the engine was away', async () => {
+    await using house = await startCrowd(1);
+    await house.come(1, 900);
+    house.engine.down();
+    const next = house.release({}, 2);
+    const { leave } = await house.room.enter(next, { mayExceed: false });
+    await expect(house.instances.ensure(next, PLACEMENT)).rejects.toMatchObject({ code: 'engine_unavailable' });
+    leave();
+    house.engine.up();
+    expect(house.room.count).toBeLessThanOrEqual(1);
+    await house.come(3, 0);
+    expect(there(house)).toContain(3);
+  });
+
+  it('is there as soon as somebody is told to stop, however long that takes', async () => {
+    await using house = await startCrowd(2);
+    await house.come(1, 900);
+    await house.come(2, null);
+    void house.instances.stop(house.release({}, 1)).catch(() => undefined);
+    expect(house.room.count).toBe(1);
+    await house.come(3, 0);
+    await expect(house.come(4, 0)).resolves.toBeDefined();
+  });
+
+  it('spares who was used a moment ago', async () => {
+    await using house = await startCrowd(10);
+    await house.come(1, 100);
+    expect(await house.room.relieve('memory', { leastIdleMs: 200 })).toBeUndefined();
+    expect((await house.room.relieve('memory', { leastIdleMs: 100 }))?.release.number).toBe(1);
   });
 });

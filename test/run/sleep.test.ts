@@ -71,6 +71,20 @@ describe('an instance that sleeps', () => {
     await until(() => house.instances.state(release) === undefined, 'its set is gone');
   });
 
+  it('sleeps on when it is left half frozen, so that whoever wants it wakes it', async () => {
+    await using house = await startInstances();
+    const release = house.release({ processes: { worker: ['work'] } });
+    const instance = await house.instances.ensure(release, PLACEMENT);
+    const { pause } = house.engine;
+    const [worker] = instance.beside;
+    house.engine.pause = async (id) => { if (id === worker?.container) { house.engine.down(); } return pause(id); };
+    await expect(house.instances.sleep(release)).rejects.toMatchObject({ code: 'engine_unavailable' });
+    expect(house.instances.state(release)).toBe('sleeping');
+    house.engine.up();
+    expect(await house.instances.wake(release)).toBe(instance);
+    expect((await house.engine.list()).map(({ paused }) => paused)).toEqual([false, false]);
+  });
+
   it('says that nothing sleeps that does not run', async () => {
     await using house = await startInstances();
     expect([await house.instances.sleep(house.release()), await house.instances.wake(house.release())]).toEqual([false, undefined]);
