@@ -22,7 +22,8 @@ const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
 
 async function serve(config: Config): Promise<void> {
   const { stateDir, settings, surroundings } = config;
-  const identity = readIdentity(stateDir, settings.token);
+  const notes = [...config.notes];
+  const identity = readIdentity(stateDir, settings.token, (note) => { notes.push(note); });
   const log = createLog({ level: settings.logLevel, file: join(stateDir, 'logs', 'server.log'), console: true });
   const database = await openDatabase({ folder: stateDir, clock, log });
   const secretsKey = await readSecretsKey({ folder: stateDir, db: database.db, clock, log });
@@ -36,7 +37,7 @@ async function serve(config: Config): Promise<void> {
     throw error;
   }
   process.stdout.write(`slipway listening on ${app.url()}\n`);
-  for (const note of config.notes) log.warn(note);
+  for (const note of notes) log.warn(note);
   await engine.describe().then(({ warnings }) => { for (const warning of warnings) log.warn(warning); }, (error: unknown) => { log.warn('engine not reached', { error }); });
 }
 

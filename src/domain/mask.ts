@@ -23,13 +23,17 @@ const MOST_HELD = 1024 * 1024;
 
 interface Range { readonly start: number; readonly end: number }
 
+/** Where secrets stand in a text, from its beginning on; those that overlap are one. */
+type Finder = (text: string) => Range[]
+
 /** A mask of these values; what has fewer than 4 characters stays. */
 export function createMask(secrets: Iterable<string>): Mask {
   const forms = [...new Set([...secrets].flatMap(formsOf))];
   if (forms.length === 0) return NOTHING_MASKED;
+  const find = createFinder(forms);
 
   const text = (given: string, isCut = false): string => {
-    const ranges = rangesOf(given, forms);
+    const ranges = find(given);
     const open = isCut ? openEnd(given, forms) : given.length;
     return cover(given, given.length - open < SHORTEST ? ranges : [...ranges, { start: open, end: given.length }]);
   };
@@ -41,7 +45,7 @@ export function createMask(secrets: Iterable<string>): Mask {
         const all = held + piece;
         const open = openEnd(all, forms);
         // None that is there as a whole may be cut by the beginning of another one.
-        const cut = rangesOf(all, forms).sort(byStart).reduceRight((at, { start, end }) => (start < at && end > at ? start : at), open);
+        const cut = find(all).reduceRight((at, { start, end }) => (start < at && end > at ? start : at), open);
         held = all.length - cut > MOST_HELD ? '' : all.slice(cut);
         return text(all.slice(0, all.length - held.length));
       },
@@ -68,12 +72,39 @@ function formsOf(secret: string): readonly string[] {
 const isLong = ({ length }: string): boolean => length >= SHORTEST;
 const byStart = (a: Range, b: Range): number => a.start - b.start;
 
-function rangesOf(text: string, forms: readonly string[]): Range[] {
-  const ranges: Range[] = [];
-  for (const form of forms) {
-    for (let start = text.indexOf(form); start >= 0; start = text.indexOf(form, start + form.length)) ranges.push({ start, end: start + form.length });
+/** One pass over the text, however many forms there are: a secret of many lines has thousands, and logs have many lines. */
+function createFinder(forms: readonly string[]): Finder {
+  const byBeginning = new Map<string, string[]>();
+  const marks = new Uint8Array(MARKS);
+  for (const form of [...forms].sort((a, b) => b.length - a.length)) {
+    const beginning = form.slice(0, SHORTEST);
+    const others = byBeginning.get(beginning);
+    if (others) others.push(form);
+    else byBeginning.set(beginning, [form]);
+    marks[markAt(form, 0)] = 1;
   }
-  return ranges;
+  return (text) => {
+    const ranges: { start: number; end: number }[] = [];
+    for (let start = 0; start + SHORTEST <= text.length; start += 1) {
+      if (marks[markAt(text, start)] === 0) continue;
+      const form = byBeginning.get(text.slice(start, start + SHORTEST))?.find((each) => text.startsWith(each, start));
+      if (form !== undefined) join(ranges, { start, end: start + form.length });
+    }
+    return ranges;
+  };
+}
+
+const MARKS = 2 ** 16;
+
+/** A small number for four characters, the same for equal ones. */
+const markAt = (text: string, at: number): number =>
+  (text.charCodeAt(at) ^ (text.charCodeAt(at + 1) << 3) ^ (text.charCodeAt(at + 2) << 6) ^ (text.charCodeAt(at + 3) << 9)) & (MARKS - 1);
+
+/** Adds a range that begins after all others. */
+function join(ranges: { start: number; end: number }[], range: Range): void {
+  const last = ranges.at(-1);
+  if (last && range.start < last.end) last.end = Math.max(last.end, range.end);
+  else ranges.push({ ...range });
 }
 
 /** Of secrets that overlap nothing is left. */

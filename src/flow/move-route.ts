@@ -8,6 +8,7 @@ import type { Logger } from '../kernel/log.js';
 import type { Ledger } from '../release/ledger.js';
 import type { Instances } from '../run/instances.js';
 import type { Source } from '../source/source.js';
+import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { NoteFailure } from './note-failure.js';
 import { imageGone } from './open-preview.js';
@@ -40,6 +41,8 @@ export interface ToMove {
   readonly by: string;
   /** Whether it waits for another change that is under way; default: it is refused. */
   readonly waits?: boolean;
+  /** Told once the release serves, before any other such change of the route looks at it. */
+  readonly onServed?: (release: Release) => Promise<void>;
 }
 
 /**
@@ -53,7 +56,7 @@ export type MoveRoute = (of: ToMove, choose: () => Promise<Release>) => Promise<
 export function createMoveRoute({ sources, engine, noteFailure, routes, instances, serveRelease, clock, log }: MoveRouteDeps): MoveRoute {
   const busy = new Map<RouteId, Promise<Moved>>();
 
-  const move = async ({ project, route, by }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
+  const move = async ({ project, route, by, onServed }: ToMove, choose: () => Promise<Release>): Promise<Moved> => {
     const since = clock.monotonic();
     let tried: ReleaseNumber | undefined;
     try {
@@ -63,6 +66,7 @@ export function createMoveRoute({ sources, engine, noteFailure, routes, instance
       const before = (await routes.find(route.id))?.current;
       instances.forgive(release);
       await serveRelease.serve({ project, route, branch: branchOfRelease(sources, { route, release }) }, () => Promise.resolve(release));
+      await onServed?.(release);
       const ms = Math.round(clock.monotonic() - since);
       const moved = { project: project.name, route: route.label, release: release.number };
       if (before === release.number) log.info('route serves it already', { ...moved, by });
@@ -86,14 +90,24 @@ export function createMoveRoute({ sources, engine, noteFailure, routes, instance
   };
 }
 
+/** The release that was decided for: what only a changed configuration made of it, of the same image and commit, is no other decision. */
+export async function decisionOf(release: Release, { releases }: { readonly releases: Pick<ReleaseStore, 'find'> }): Promise<Release> {
+  const { project, image, commit, reason, parent } = release;
+  const before = reason === 'config' && parent !== null ? await releases.find(project, parent) : undefined;
+  return before?.image === image && before.commit === commit ? decisionOf(before, { releases }) : release;
+}
+
 /**
- * Lets a change pass that took long to prepare while nobody else changed the route: what another person decided meanwhile stays.
+ * Lets a change pass that took long to prepare while nobody decided anything else for the route: what was decided meanwhile stays.
  *
  * @param since what the route served when the change was asked for
  * @throws AppError `route_moved`
  */
-export async function assertUnmoved(route: Route, since: Release | undefined, { ledger }: { readonly ledger: Pick<Ledger, 'current'> }): Promise<void> {
-  if ((await ledger.current(route))?.number !== since?.number) throw new AppError('route_moved', `${route.label} of ${route.project} was changed while the image was built.`);
+export async function assertUnmoved(route: Route, since: Release | undefined, { ledger, releases }: { readonly ledger: Pick<Ledger, 'current'>; readonly releases: Pick<ReleaseStore, 'find'> }): Promise<void> {
+  const current = await ledger.current(route);
+  if (current?.number === since?.number) return;
+  const isDecided = current === undefined || since === undefined || (await decisionOf(current, { releases })).number !== (await decisionOf(since, { releases })).number;
+  if (isDecided) throw new AppError('route_moved', `${route.label} of ${route.project} was changed while the image was built.`);
 }
 
 /** `v7` for people, with what is wrong about it. */

@@ -74,10 +74,12 @@ export function createRollBack({ releases, ledger, engine, findImage, moveRoute 
 
   return async ({ project, route }, back) => {
     const since = back.rebuild === true ? await ledger.current(route) : undefined;
-    const built = since && await rebuilt(project, await targetOf(route, back));
+    const wanted = since && await targetOf(route, back);
+    const built = wanted && await rebuilt(project, wanted);
     return moveRoute({ project, route, by: back.by }, async () => {
-      if (since && built) await assertUnmoved(route, since, { ledger });
-      const target = await targetOf(route, back);
+      if (built) await assertUnmoved(route, since, { ledger, releases });
+      // What was built is of the target of then; a variable that was set meanwhile would move it by one.
+      const target = built ? wanted : await targetOf(route, back);
       if (!built && await isGone(target)) throw imageGone(target);
       const { image, build, key } = built ? { image: built.image, build: built.build.id, key: built.build.key } : target;
       const { commit, config, number } = target;

@@ -12,7 +12,7 @@ import type { BuildStore } from '../state/builds.js';
 import type { ReleaseStore } from '../state/releases.js';
 import type { RouteStore } from '../state/routes.js';
 import type { FindImage } from './find-image.js';
-import { assertUnmoved, noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
+import { assertUnmoved, decisionOf, noSuchRelease, type Moved, type MoveRoute } from './move-route.js';
 import { imageGone } from './open-preview.js';
 import type { ReadConfig } from './read-config.js';
 
@@ -65,8 +65,8 @@ export interface Stages {
    */
   promote(on: OnStage, options: { readonly release?: ReleaseNumber | undefined; readonly force?: boolean | undefined }): Promise<Moved>;
   /**
-   * Builds the commit if need be and lets the first stage serve it. At a person's word: unless somebody else moved the stage
-   * since. By itself, with `isWanted`: if it is still wanted then, and the stage was not rolled back meanwhile.
+   * Builds the commit if need be and lets the first stage serve it, unless something else was decided for the stage since: by a
+   * publish that was asked for later, a rollback, or a release that was run. By itself, with `isWanted`: if it is still wanted then.
    *
    * @throws AppError of all stages of the way, `unknown_stage` without stages, `route_moved`
    */
@@ -75,7 +75,7 @@ export interface Stages {
 
 export function createStages({ routes, releases, ledger, buildStore, engine, findImage, instances, readConfig, moveRoute }: StagesDeps): Stages {
   let publishes = 0;
-  /** The last release that each route got by a publish, and which publish that was. */
+  /** What was last decided for each route by a publish that serves, and which publish that was. */
   const published = new Map<RouteId, { readonly release: ReleaseNumber; readonly asked: number }>();
 
   const routeOf: Stages['route'] = async (project, stage) => {
@@ -122,12 +122,12 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
   };
 
   /** A publish takes back nothing that was decided after it was asked for; one that was asked for before it may have come first. */
-  const assertFree = async (route: Route, { commit, asked, since, isAutomatic }: { commit: CommitHash; asked: number; since: Release | undefined; isAutomatic: boolean }): Promise<void> => {
+  const assertFree = async (route: Route, { commit, asked, since }: { commit: CommitHash; asked: number; since: Release | undefined }): Promise<void> => {
     const current = await ledger.current(route);
+    if (!current || (current.commit === commit && !await ledger.holds(current))) return;
     const last = published.get(route.id);
-    if (!current || (last?.release === current.number && last.asked < asked)) return;
-    const isHeld = await ledger.holds(current);
-    if (isHeld || !(isAutomatic || current.commit === commit)) await assertUnmoved(route, since, { ledger });
+    const isEarlier = last !== undefined && last.asked < asked && last.release === (await decisionOf(current, { releases })).number;
+    if (!isEarlier) await assertUnmoved(route, since, { ledger, releases });
   };
 
   const assertOther = async (route: Route, release: Release): Promise<void> => {
@@ -184,12 +184,11 @@ export function createStages({ routes, releases, ledger, buildStore, engine, fin
       // A build may take long; whatever else moves the stage meanwhile is not to wait for it.
       const { image, build } = await findImage.wait({ project, commit }, { trigger: 'api' });
       // The same commit may be published by itself at this moment: whoever comes second finds it served.
-      return moveRoute({ project, route, by, waits: true }, async () => {
+      const onServed = async (release: Release) => { published.set(route.id, { release: (await decisionOf(release, { releases })).number, asked }); };
+      return moveRoute({ project, route, by, waits: true, onServed }, async () => {
         if (isWanted?.() === false) throw new AppError('build_replaced', `A newer commit than ${commit} is published instead.`);
-        await assertFree(route, { commit, asked, since, isAutomatic: isWanted !== undefined });
-        const release = await append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } });
-        published.set(route.id, { release: release.number, asked });
-        return release;
+        await assertFree(route, { commit, asked, since });
+        return append({ project, stage, by }, { route, made: { commit, key: build.key, image, build: build.id } });
       });
     },
   };

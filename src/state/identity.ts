@@ -18,13 +18,14 @@ export interface ServerIdentity {
 /**
  * Reads the identity from the state directory, making on the first start what is missing (mode 0600).
  *
- * @throws AppError `internal` when a file cannot be used, or the token in its file is none
+ * @param warn told of a damaged file that was made anew
+ * @throws AppError `internal` when a file cannot be used, or what it holds is damaged and cannot be made anew
  */
-export function readIdentity(folder: string, configuredToken: string | undefined): ServerIdentity {
+export function readIdentity(folder: string, configuredToken: string | undefined, warn: (message: string) => void = () => undefined): ServerIdentity {
   makeFolder(folder);
   return {
-    instance: ensureFile(join(folder, 'instance'), () => randomBytes(4).toString('hex'), /^[0-9a-f]{8}$/) as InstanceId,
-    sessionSecret: ensureFile(join(folder, 'session-secret'), () => randomBytes(32).toString('hex'), /^[0-9a-f]{64}$/),
+    instance: instanceIn(folder),
+    sessionSecret: sessionSecretIn(folder, warn),
     token: configuredToken ?? tokenIn(folder),
   };
 }
@@ -37,9 +38,21 @@ function makeFolder(folder: string): void {
   }
 }
 
-function ensureFile(path: string, make: () => string, shape: RegExp): string {
-  const known = readKept(path);
-  return known !== undefined && shape.test(known) ? known : writeKept(path, make());
+/** A damaged one is not replaced: with another id, all that this server made would be a stranger's, and nobody would clean it up. */
+function instanceIn(folder: string): InstanceId {
+  const path = join(folder, 'instance');
+  const kept = readKept(path) ?? writeKept(path, randomBytes(4).toString('hex'));
+  if (/^[0-9a-f]{8}$/.test(kept)) return kept as InstanceId;
+  throw new AppError('internal', `The file ${path} ${kept === '' ? 'is empty' : 'is damaged'}: write the 8 hexadecimal digits into it that the images and containers of this server have as their label slipway.instance, or delete it and begin anew, without them.`);
+}
+
+/** With another one people lose the choice of their sessions, which they make anew. */
+function sessionSecretIn(folder: string, warn: (message: string) => void): string {
+  const path = join(folder, 'session-secret');
+  const kept = readKept(path);
+  if (kept !== undefined && /^[0-9a-f]{64}$/.test(kept)) return kept;
+  if (kept !== undefined) warn(`The file ${path} was damaged and is made anew: sessions begin again.`);
+  return writeKept(path, randomBytes(32).toString('hex'));
 }
 
 /** One that is no token is not replaced: programs that bear the right one would be refused, and nobody told why. */

@@ -34,8 +34,6 @@ export interface ReleaseStore {
   find(project: ProjectName, number: ReleaseNumber): Promise<Release | undefined>;
   /** The route's newest, whether it ever served or not. */
   latestOfRoute(route: RouteId): Promise<Release | undefined>;
-  /** Newest first. */
-  list(project: ProjectName, limit: number): Promise<readonly Release[]>;
   /** How many releases are of the route and contain the text, in any case: in `v7`, who made it, why, the commit, the image, or the route. */
   count(of: ReleaseSearch): Promise<number>;
   /** One part of them, newest first. */
@@ -85,10 +83,6 @@ export function createReleaseStore({ db, clock, vault }: { db: Db; clock: Clock;
     latestOfRoute: async (route) => {
       const row = await joined().where('releases.route', '=', route).orderBy('releases.number', 'desc').limit(1).executeTakeFirst();
       return row && toRelease(row);
-    },
-    list: async (project, limit) => {
-      const rows = await joined().where('releases.project', '=', project).orderBy('releases.number', 'desc').limit(limit).execute();
-      return rows.map(toRelease);
     },
     count: async (of) => (await db.selectFrom('releases').select((build) => build.fn.countAll<number>().as('total')).where(wanted(of)).executeTakeFirstOrThrow()).total,
     search: async (of, { offset, limit }) => {

@@ -3,6 +3,7 @@ import { formatAsked } from '../domain/health.js';
 import { formatRelease } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
+import type { InstanceState } from '../domain/state.js';
 import { createLimit } from '../kernel/limit.js';
 import type { ListedRelease, ReleaseSearch } from '../state/releases.js';
 import { configChanges } from './config-changes.js';
@@ -92,11 +93,14 @@ function rowOf({ release, route }: ListedRelease, { project, commit, parent, ask
     id, project: scopeOf(deps, req).length > 1 ? project.name : null, reason: reasonOf(release), by, at: toMoment(createdAt, deps.clock.now()), commit,
     route: { label: route.label, name: nameOfRoute(route), environment: route.environment, url: link(`/previews/${route.label}`) },
     image, shortImage: shortId(image), buildUrl: build === null ? null : link(`/builds/${build}`), logUrl: link(releaseLogPath(project, id)),
-    serving: route.current !== number ? null : deps.instances.state(release) === 'running' ? 'serves' : 'current',
+    serving: route.current !== number ? null : isThere(deps.instances.state(release)) ? 'serves' : 'current',
     env: Object.keys(env).map((name) => ({ name, change: changeOf(name) })), gone: changes?.removed ?? [],
     secrets: Object.entries(secrets).map(([name, digest]) => ({ name, value: digest.slice(0, SHOWN_DIGITS), change: changeOf(name) })), settings: settingsOf(release),
   };
 }
+
+/** What sleeps is woken by whoever asks for it. */
+const isThere = (state: InstanceState | undefined): boolean => state === 'running' || state === 'sleeping';
 
 function settingsOf({ config: { memoryBytes, cpus, pids, port, profile, readyTimeoutMs, stopTimeoutMs, health, processes = {} } }: Release): NamedValue[] {
   return [

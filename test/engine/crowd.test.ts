@@ -21,7 +21,7 @@ describe('K18: a thousand first requests at once', () => {
 
   beforeAll(async () => {
     sample = await createSampleRepository();
-    server = await startServer({ repository: sample.path, args: ['--hold-request', '60s', '--idle-stop', '20s'] });
+    server = await startServer({ repository: sample.path, args: ['--hold-request', '60s', '--idle-sleep', '5s', '--idle-stop', '20s'] });
   }, 120_000);
 
   afterAll(async () => {
@@ -30,10 +30,10 @@ describe('K18: a thousand first requests at once', () => {
   }, 60_000);
 
   /** What the engine did to containers of a commit so far, by verb. */
-  const verbsOf = async (commit: string) => {
+  const verbsOf = async (commit: string, verbs: readonly string[] = ['create', 'start']) => {
     // With an end in the past the stream of events ends by itself.
     const until = Math.ceil(Date.now() / 1_000);
-    const events = await docker.getEvents({ since: until - 300, until, filters: { type: ['container'], label: [server.label, `slipway.commit=${commit}`], event: ['create', 'start'] } });
+    const events = await docker.getEvents({ since: until - 300, until, filters: { type: ['container'], label: [server.label, `slipway.commit=${commit}`], event: [...verbs] } });
     const lines = (await text(events as Readable)).split('\n').filter((line) => line !== '');
     return lines.map((line) => (JSON.parse(line) as { Action: string }).Action).sort();
   };
@@ -77,6 +77,15 @@ describe('K18: a thousand first requests at once', () => {
     expect(await askAll(commit)).toEqual([]);
     expect(await containersOf(commit)).toHaveLength(1);
     expect(await verbsOf(commit)).toEqual(['create', 'create', 'start', 'start']);
+  }, 120_000);
+
+  it('for one that sleeps wake it once, and make no container', async () => {
+    const commit = await sample.commit('sleeping', unbuilt());
+    expect((await server.get(hostOf(commit), '/')).status).toBe(200);
+    await eventually(async () => (await server.status(`hash=${commit}`)).status === 'sleeping', { what: 'it sleeps' });
+    expect(await askAll(commit)).toEqual([]);
+    expect(await buildsOf(commit)).toEqual(['succeeded']);
+    expect(await verbsOf(commit, ['create', 'start', 'unpause'])).toEqual(['create', 'start', 'unpause']);
   }, 120_000);
 
   it('of people are answered with the waiting page, and make one build', async () => {

@@ -1,5 +1,6 @@
 import { recordGit } from '../support/git-recorder.js';
 import { createTestFolder } from '../support/git.js';
+import { createFakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { gate, NAVIGATION, startTestApp, type TestAnswer, type TestApp } from '../support/test-app.js';
 
@@ -61,6 +62,33 @@ describe('K18: a thousand first requests at once', () => {
     expectAllAnswered(await answers, commit);
     expect(app.engine.calls.stop).toBeLessThanOrEqual(2);
     expect(made(app)).toEqual({ build: 1, network: 1, start: 2 });
+  }, 60_000);
+
+  it('for one that sleeps wake it, once', async () => {
+    const clock = createFakeClock();
+    await using app = await startTestApp({ clock, settings: { ...HELD, 'idle.sleep': '10s', 'idle.stop': '10m' } });
+    const commit = app.repository.head();
+    await app.get(app.commitHost(commit), '/');
+    await clock.advance(12_000);
+    await eventually(async () => (await app.engine.list()).every(({ paused }) => paused), { what: 'it sleeps' });
+    expectAllAnswered(await askAll(app, app.commitHost(commit)), commit);
+    expect([made(app), app.engine.calls.resume]).toEqual([{ build: 1, network: 1, start: 1 }, 1]);
+  }, 60_000);
+
+  it('for one that is being put to sleep wait for that, and wake it once', async () => {
+    const clock = createFakeClock();
+    await using app = await startTestApp({ clock, settings: { ...HELD, 'idle.sleep': '10s', 'idle.stop': '10m' } });
+    const commit = app.repository.head();
+    await app.get(app.commitHost(commit), '/');
+    const freeze = app.engine.hold('pause');
+    await clock.advance(12_000);
+    await eventually(() => app.engine.calls.pause === 1, { what: 'it is being frozen' });
+    const answers = askAll(app, app.commitHost(commit));
+    await app.control('/healthz');
+    expect(app.engine.calls.resume).toBe(0);
+    freeze();
+    expectAllAnswered(await answers, commit);
+    expect([made(app), app.engine.calls.resume]).toEqual([{ build: 1, network: 1, start: 1 }, 1]);
   }, 60_000);
 
   it('for one whose container was removed behind our back, unheard of, make one start', async () => {

@@ -52,7 +52,7 @@ describe('the ledger', () => {
     expect((await shop.ledger.ensure(wanted(route, { by: 'reset' }))).number).toBe(first.number);
     await shop.ledger.move(route.id, first);
     expect((await shop.ledger.ensure(wanted(route, { config: { ...CONFIG, env: { FEATURE: 'on' } } }))).number).toBe(first.number);
-    expect(await shop.releases.list(PROJECT, 10)).toHaveLength(1);
+    expect(await shop.releases.ofRoute(route.id)).toHaveLength(1);
   });
 
   it('appends once for many who come at the same time', async () => {
@@ -69,7 +69,7 @@ describe('the ledger', () => {
     for (const each of [wanted(route), wanted(route, { config: changed }), wanted(route, { config: changed, image: OTHER_IMAGE })]) {
       await shop.ledger.move(route.id, await shop.ledger.ensure(each));
     }
-    const chain = (await shop.releases.list(PROJECT, 10)).map(({ number, reason, parent }) => [number, reason, parent]);
+    const chain = (await shop.releases.ofRoute(route.id)).map(({ number, reason, parent }) => [number, reason, parent]);
     expect(chain).toEqual([[3, 'code', 2], [2, 'config', 1], [1, 'code', null]]);
     expect((await shop.ledger.current(route))?.number).toBe(3);
   });
@@ -91,7 +91,7 @@ describe('the ledger', () => {
     await shop.ledger.move(route.id, first);
     await shop.ledger.ensure(wanted(route, { image: OTHER_IMAGE }));
     expect((await shop.ledger.ensure(wanted(route))).number).toBe(first.number);
-    expect(await shop.releases.list(PROJECT, 10)).toHaveLength(2);
+    expect(await shop.releases.ofRoute(route.id)).toHaveLength(2);
   });
 
   it('numbers the releases of all routes of a project in one row, also at the same time', async () => {

@@ -7,20 +7,21 @@ import type { Answers } from '../../src/serve/answers.js';
 import { createHold } from '../../src/serve/hold.js';
 import type { Visit, VisitView } from '../../src/serve/visits.js';
 import { createFakeClock } from '../support/fake-clock.js';
+import { gate } from '../support/test-app.js';
 import { until } from '../support/until.js';
 
 /** A request of a program for a preview that opens at once; `through` says for each opening whether it still runs then. */
-function askHeld(through: readonly boolean[]) {
+function askHeld(through: readonly boolean[], find: (visit: Visit) => Promise<Visit> = (visit) => Promise.resolve(visit)) {
   const clock = createFakeClock();
   const said: string[] = [];
   const view = { waiting: { state: 'stopping' } } as VisitView;
   const visit = { label: 'branch-a', open: () => { said.push('opened'); return Promise.resolve(); }, view: () => Promise.resolve(view) } as Visit;
   const answers = { failure: (_failed: unknown, error: Error) => { said.push(error.message); } } as unknown as Answers;
   const hold = createHold({
-    visits: { find: () => Promise.resolve(visit), homes: () => Promise.resolve([]) },
+    visits: { find: () => find(visit), homes: () => Promise.resolve([]) },
     answers, clock, streams: {} as EventStreams, limits: { navigationMs: 1_000, requestMs: 30_000, most: 10, mostBytes: 200_000 }, urlOf: () => '',
   });
-  const res = Object.assign(new EventEmitter(), { writableFinished: false });
+  const res = Object.assign(new EventEmitter(), { writableFinished: false, destroyed: false });
   let turn = 0;
   const forward = () => { said.push('forwarded'); return through[turn++] ?? false; };
   const done = hold.request({ url: '/', method: 'GET', headers: {} } as IncomingMessage, res as unknown as ServerResponse, {
@@ -54,6 +55,19 @@ describe('K20: a held request for a preview that is lost as soon as it runs', ()
     await clock.advance(60_000);
     expect(said).toHaveLength(before);
     expect(said).not.toContain('The preview is stopping.');
+  });
+});
+
+describe('a request whose client leaves', () => {
+  it('while its preview is looked for opens nothing and holds nothing', async () => {
+    const { opened: found, open: find } = gate();
+    const { clock, said, res, done } = askHeld([true], async (visit) => { await found; return visit; });
+    await clock.advance(10);
+    res.destroyed = true;
+    res.emit('close');
+    find();
+    await done;
+    expect(said).toEqual([]);
   });
 });
 

@@ -107,6 +107,50 @@ describe('routing table', () => {
     await expect(drained).resolves.toBeUndefined();
   });
 
+  it('keeps what comes for a sleeping container on all its hosts, and lets it through again', async () => {
+    const { table, find } = createTable();
+    const awake: string[] = [];
+    expect(find().wake).toBeUndefined();
+    expect(table.suspend(container('one'), () => { awake.push('woken'); return Promise.resolve(); })).toBe(true);
+    await table.find('hash-abcd.shop.localhost')?.wake?.();
+    expect([awake, find().container]).toEqual([['woken'], 'one']);
+    table.resume(container('one'));
+    expect(find().wake).toBeUndefined();
+  });
+
+  it('K22: suspends no container while something is in flight to it', () => {
+    const { table, find } = createTable();
+    const [first, second] = [find().begin(), find().begin()];
+    const suspend = () => table.suspend(container('one'), () => Promise.resolve());
+    expect([suspend(), find().wake]).toEqual([false, undefined]);
+    first();
+    expect([suspend(), find().wake]).toEqual([false, undefined]);
+    second();
+    expect([suspend(), typeof find().wake]).toEqual([true, 'function']);
+  });
+
+  it('tells an entry that was found before that its container fell asleep, and that it woke', () => {
+    const { table, find } = createTable();
+    const entry = find();
+    table.suspend(container('one'), () => Promise.resolve());
+    expect(entry.wake).toBeDefined();
+    table.resume(container('one'));
+    expect(entry.wake).toBeUndefined();
+  });
+
+  it('suspends one container only, keeps it suspended on a host that is added, and forgets it with the container', () => {
+    const { table, find } = createTable();
+    table.put(['branch-main.localhost'], serving('two'));
+    table.suspend(container('one'), () => Promise.resolve());
+    expect(table.find('branch-main.localhost')?.wake).toBeUndefined();
+    table.put(['branch-fix.localhost'], serving('one'));
+    expect(table.find('branch-fix.localhost')?.wake).toBeDefined();
+    table.remove(container('one'));
+    table.resume(container('one'));
+    table.put([HOST], serving('one'));
+    expect(find().wake).toBeUndefined();
+  });
+
   it('hands over when routes were used, once', async () => {
     const { clock, table, find } = createTable();
     await clock.advance(1_000);

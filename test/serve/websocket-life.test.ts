@@ -93,7 +93,10 @@ describe('H7: an open WebSocket', () => {
     // Of two images the younger one is taken.
     await echo.clock.advance(1_000);
     expect((await echo.app.control('/?branch=main&reset=1', bearer(echo))).status).toBe(202);
-    await until(async () => (await echo.app.open('branch=main')).json().release === 'v2', 'the new image runs');
+    await until(() => echo.app.engine.calls.build === 2, 'it is built');
+    const visit = echo.app.get(echo.authority.replace(/:\d+$/, ''), '/');
+    await until(async () => { await echo.clock.advance(50); return (await echo.app.control('/api/status?branch=main')).json().release === 'v2'; }, 'the new image runs');
+    expect((await visit).status).toBe(200);
     await echo.clock.advance(20_000);
     expect(await say(client, 'not yet')).toBe('not yet');
     await echo.clock.advance(11_000);

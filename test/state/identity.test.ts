@@ -64,14 +64,37 @@ describe('the identity of a server', () => {
     expect(readIdentity(folder.path, undefined).token).not.toBe(before.token);
   });
 
-  it.each(FILES.filter((name) => name !== 'token'))('makes anew what is missing or spoilt, and only that: %s', (name) => {
+  it.each(['instance', 'session-secret'])('makes anew what is missing, and only that, without a word: %s', (name) => {
     using folder = createTestFolder();
     const before = readIdentity(folder.path, undefined);
-    for (const spoil of [() => { rmSync(join(folder.path, name)); }, () => { writeFileSync(join(folder.path, name), 'short'); }, () => { writeFileSync(join(folder.path, name), ''); }]) {
-      spoil();
-      const after = readIdentity(folder.path, undefined);
-      const same = { instance: after.instance === before.instance, 'session-secret': after.sessionSecret === before.sessionSecret, token: after.token === before.token };
-      expect(same).toEqual({ instance: true, 'session-secret': true, token: true, [name]: false });
-    }
+    rmSync(join(folder.path, name));
+    const said: string[] = [];
+    const after = readIdentity(folder.path, undefined, (message) => { said.push(message); });
+    const same = { instance: after.instance === before.instance, 'session-secret': after.sessionSecret === before.sessionSecret, token: after.token === before.token };
+    expect(same).toEqual({ instance: true, 'session-secret': true, token: true, [name]: false });
+    expect(said).toEqual([]);
+  });
+
+  it.each(['', 'short', 'f'.repeat(20)])('makes a damaged session secret anew, and says so: %j', (text) => {
+    using folder = createTestFolder();
+    const before = readIdentity(folder.path, undefined);
+    const path = join(folder.path, 'session-secret');
+    writeFileSync(path, text);
+    const said: string[] = [];
+    const after = readIdentity(folder.path, undefined, (message) => { said.push(message); });
+    expect(after).toEqual({ ...before, sessionSecret: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+    expect(said).toEqual([`The file ${path} was damaged and is made anew: sessions begin again.`]);
+    expect(readFileSync(path, 'utf8')).toBe(`${after.sessionSecret}\n`);
+  });
+
+  it.each([['', 'is empty'], ['\n', 'is empty'], ['short', 'is damaged'], ['ABCDEF01', 'is damaged'], ['abcdef012', 'is damaged']])('does not replace an instance file that holds no id, as all its containers would be a stranger’s: %j', (text, fault) => {
+    using folder = createTestFolder();
+    const { instance } = readIdentity(folder.path, undefined);
+    const path = join(folder.path, 'instance');
+    writeFileSync(path, text);
+    expect(() => readIdentity(folder.path, undefined)).toThrow(`The file ${path} ${fault}: write the 8 hexadecimal digits into it that the images and containers of this server have as their label slipway.instance, or delete it and begin anew, without them.`);
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    writeFileSync(path, instance);
+    expect(readIdentity(folder.path, undefined).instance).toBe(instance);
   });
 });

@@ -31,8 +31,7 @@ describe('releases', () => {
     expect(second).toMatchObject({ number: 2, parent: 1, rollbackOf: 1, config: { port: 80 }, createdAt: opened.clock.now() });
     expect(first.configHash).not.toBe(second.configHash);
     expect(await releases.latestOfRoute(route)).toEqual(second);
-    expect((await releases.list(SHOP, 10)).map(({ number }) => number)).toEqual([2, 1]);
-    expect(await releases.list(SHOP, 1)).toHaveLength(1);
+    expect(await releases.ofRoute(route)).toEqual([second, first]);
     expect([await releases.find(BLOG, first.number), await releases.latestOfRoute('r_unknown' as RouteId)]).toEqual([undefined, undefined]);
   });
 
@@ -67,7 +66,7 @@ describe('releases', () => {
     expect(await refusalOf(opened.db.replaceInto('configurations').values({ ...configuration, body_json: '{}' }).execute())).toContain('configurations are append-only');
     await opened.db.replaceInto('configurations').values({ ...configuration, secrets: null, created_at: 1 }).execute();
     expect(await opened.db.selectFrom('configurations').selectAll().execute()).toEqual([configuration]);
-    expect(await releases.list(SHOP, 10)).toEqual([release]);
+    expect(await releases.ofRoute(route)).toEqual([release]);
     // What is appended with settings that are there already is no replacement.
     expect((await releases.append(newRelease(route, { image: image('2') }))).configHash).toBe(release.configHash);
   });
@@ -76,7 +75,7 @@ describe('releases', () => {
     await using opened = await openTestDatabase();
     const { releases } = await withRoute(opened);
     expect(await refusalOf(releases.append(newRelease('r_unknown' as RouteId)))).toContain('FOREIGN KEY');
-    expect(await releases.list(SHOP, 10)).toEqual([]);
+    expect(await releases.count({ projects: [SHOP], route: undefined, text: '' })).toBe(0);
   });
 });
 

@@ -15,17 +15,18 @@ export interface EchoApp extends AsyncDisposable {
   connect(authority?: string): Promise<WebSocket>;
 }
 
+/** Two instances at the same time have two addresses. */
+const MOST_INSTANCES = 3;
+
 export async function startEchoApp(options: TestAppOptions = {}): Promise<EchoApp> {
-  const http = createServer((_req, res) => { res.end('ok'); });
-  const sockets = new WebSocketServer({ server: http });
+  const sockets = new WebSocketServer({ noServer: true });
   sockets.on('connection', (socket) => {
     socket.on('error', () => undefined);
     socket.on('message', (data: Buffer, isBinary) => { socket.send(data, { binary: isBinary }); });
   });
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const { port } = http.address() as AddressInfo;
-  const app = await startTestApp({ program: () => ({ at: port }), ...options });
+  const servers = await Promise.all(Array.from({ length: MOST_INSTANCES }, () => serve(sockets)));
+  let started = 0;
+  const app = await startTestApp({ program: () => ({ at: portOf(servers[started++ % MOST_INSTANCES]) }), ...options });
   const clients = new Set<WebSocket>();
   const ofMain = () => `${app.commitHost(app.repository.head('main'))}:${app.port}`;
   return {
@@ -42,17 +43,29 @@ export async function startEchoApp(options: TestAppOptions = {}): Promise<EchoAp
     [Symbol.asyncDispose]: async () => {
       for (const each of [...clients, ...sockets.clients]) each.terminate();
       await app[Symbol.asyncDispose]();
-      await close(http);
+      await Promise.all(servers.map(close));
     },
   };
 }
 
-/** Sends a text and ends with what comes back. */
-export async function say(client: WebSocket, text: string): Promise<string> {
-  const answered = once(client, 'message') as Promise<[Buffer]>;
+async function serve(sockets: WebSocketServer): Promise<Server> {
+  const http = createServer((_req, res) => { res.end('ok'); });
+  http.on('upgrade', (req, socket, head) => { sockets.handleUpgrade(req, socket, head, (client) => { sockets.emit('connection', client, req); }); });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  return http;
+}
+
+const portOf = (http: Server | undefined): number => (http?.address() as AddressInfo).port;
+
+/** Sends a text and ends with what comes back; with undefined when the connection closes instead. */
+export async function say(client: WebSocket, text: string): Promise<string | undefined> {
+  if (client.readyState !== client.OPEN) return undefined;
+  const over = new AbortController();
+  const answered = once(client, 'message', { signal: over.signal }) as Promise<[Buffer]>;
+  client.once('close', () => { over.abort(); });
   client.send(text);
-  const [data] = await answered;
-  return data.toString();
+  return answered.then(([data]) => data.toString(), () => undefined);
 }
 
 /** Ends with the code of the close, as the client sees it. */

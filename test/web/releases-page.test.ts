@@ -1,6 +1,7 @@
 import type { RefName } from '../../src/domain/ids.js';
 import { slugOf } from '../../src/domain/slug.js';
 import { eventually } from '../support/eventually.js';
+import { createFakeClock } from '../support/fake-clock.js';
 import { elementsOf } from '../support/html.js';
 import { startStagedApp, type StagedApp } from '../support/staged-app.js';
 import { echo, NAVIGATION, startTestApp, type TestApp } from '../support/test-app.js';
@@ -120,6 +121,20 @@ describe('the list of releases on their page', () => {
     expect(older.find((row) => row.startsWith('v4'))).not.toContain('serves now');
     expect((await list(app)).map(({ id }) => id)).toEqual(['v5', 'v4', 'v3', 'v2', 'v1']);
     expect(await list(app)).toEqual(await app.read('releases'));
+  });
+
+  it('says of what sleeps that it serves, and of what is stopped that it is current', async () => {
+    const clock = createFakeClock();
+    await using app = await startTestApp({ clock, settings: { 'idle.sleep': '10s', 'idle.stop': '60s' } });
+    await app.get(app.commitHost(app.repository.head()), '/');
+    await clock.advance(12_000);
+    await eventually(async () => (await app.engine.list()).every(({ paused }) => paused), { what: 'it sleeps' });
+    expect(rows(await open(app))[0]).toContain('serves now');
+    await clock.advance(60_000);
+    await eventually(async () => (await app.engine.list()).length === 0, { what: 'it is stopped' });
+    const [stopped] = rows(await open(app));
+    expect(stopped).toContain('current');
+    expect(stopped).not.toContain('serves now');
   });
 
   it('X12: shows of a configuration the names of variables, and of secrets the name and the first digits of the digest', async () => {

@@ -109,6 +109,23 @@ describe('rolling back a stage', () => {
     expect((await back(app, { to: c.id })).status).toBe(200);
   });
 
+  it('goes where it was to go when a variable is set while it builds again', async () => {
+    const { opened, open } = gate();
+    let isSlow = false;
+    await using app = await startStagedApp({ builds: () => (isSlow ? { until: opened } : {}) });
+    const a = await app.run('a');
+    await app.run('b');
+    await removeImageOf(app, a.id);
+    const builds = app.engine.builds.length;
+    isSlow = true;
+    const rebuilding = back(app, { rebuild: true });
+    await eventually(() => app.engine.builds.length > builds, { what: 'it builds' });
+    expect((await app.post('config', { set: { COLOUR: 'red' } })).status).toBe(200);
+    open();
+    expect((await rebuilding).json()).toMatchObject({ release: { reason: 'rollback', rollbackOf: a.id, commit: a.commit } });
+    expect(await app.shown()).toMatchObject({ commit: a.commit });
+  });
+
   it('builds again also what failed to build before', async () => {
     let isBroken = false;
     await using app = await startStagedApp({ builds: () => (isBroken ? { fail: 'no room' } : {}) });
