@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from '../../src/state/database.js';
+import { eventually } from '../support/eventually.js';
 import { startStagedApp, type StagedApp } from '../support/staged-app.js';
 import { echo, NAVIGATION, type TestAppOptions } from '../support/test-app.js';
 
@@ -30,7 +31,8 @@ describe('X12: a secret that an application prints', () => {
     await app.post('config?stage=dev', { set: { NEXT: '1' } });
     expect((await logOf(app, release)).text).toContain('TOKEN=***');
     const folder = join(app.stateDir, 'logs', 'releases');
-    expect(readdirSync(folder)).toContain(`${app.project}-${release}.log`);
+    // It is stopped once another one has replaced it.
+    await eventually(() => readdirSync(folder).includes(`${app.project}-${release}.log`) && readFileSync(join(folder, `${app.project}-${release}.log`), 'utf8') !== '', { what: 'its log is kept' });
     expect(readFileSync(join(folder, `${app.project}-${release}.log`), 'utf8')).toMatch(/^\S+Z TOKEN=\*\*\*\n$/);
   });
 
