@@ -90,10 +90,11 @@ describe('G24: a body for the control plane that comes byte by byte', () => {
   it('leaves no timer behind when it is whole', async () => {
     const clock = createFakeClock();
     await using app = await startTestApp({ clock });
-    await app.control('/healthz');
     const before = clock.sleepers;
-    await app.control('/repo/update', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
-    await until(() => clock.sleepers <= before, 'its timer is gone');
+    // Far more than the server has loops of its own, some of which may begin to sleep meanwhile.
+    const many = 200;
+    for (let n = 0; n < many; n += 1) await app.control('/repo/update', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
+    await until(() => clock.sleepers < before + many / 2, 'their timers are gone');
   });
 });
 
