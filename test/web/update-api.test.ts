@@ -55,9 +55,9 @@ describe('POST /repo/update', () => {
 
   it.each<[string | Buffer, string]>([
     ['{"invalidate":"yes"}', '“invalidate” must be true or false.'], ['{"ref":1}', '“ref” must be a text.'], ['{"commit":null}', '“commit” must be a text.'], ['{"branch":["main"]}', '“branch” must be a text.'], ['{"project":{}}', '“project” must be a text.'],
-    ['{"inval":true}', 'Unknown: “inval”.'], ['{"a":1,"ref":2,"b":3}', '“ref” must be a text. Unknown: “a”, “b”.'], ['{"by":""}', '“by” must have 1 to 64 printable characters.'], ['{"by":"a\\nb"}', '“by” must have 1 to 64 printable characters.'], [`{"by":"${'x'.repeat(65)}"}`, '“by” must have 1 to 64 printable characters.'],
+    ['{"inval":true}', 'Unknown: “inval”.'], ['{"a":1,"ref":2,"b":3}', '“ref” must be a text. Unknown: “a”, “b”.'], ['{"by":""}', '“by” must have 1 to 64 printable characters, not only blanks.'], ['{"by":"a\\nb"}', '“by” must have 1 to 64 printable characters, not only blanks.'], [`{"by":"${'x'.repeat(65)}"}`, '“by” must have 1 to 64 printable characters, not only blanks.'],
     ['{"ref":"main","branch":"main"}', 'Give ref or branch, not both.'], ['[]', 'The body must be a JSON object.'], ['{', 'The body is not JSON.'], ['"main"', 'The body is not JSON.'], ['ref=main', 'The body is not JSON.'], ['{"ref":"main"}x', 'The body is not JSON.'], [Buffer.from([0xff, 0xfe, 0]), 'The body is not JSON.'],
-    [`{"${'k'.repeat(500)}":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, `Unknown: “${'k'.repeat(40)}”, “b”, “c”, “d”, “e” and more.`], ['{"__proto__":{"ref":"main"}}', 'Unknown: “__proto__”.'],
+    [`{"${'k'.repeat(500)}":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, `Unknown: “${'k'.repeat(40)}”, “b”, “c”, “d”, “e” and more.`], ['{"__proto__":{"ref":"main"}}', '“__proto__” cannot be a name.'],
   ])('400 for %s: %s', async (body, sentence) => {
     const answer = await app.control('/repo/update', POST(app, body));
     expect([answer.status, answer.json().error]).toEqual([400, 'invalid_request']);
