@@ -83,7 +83,7 @@ describe('a stream of events that breaks', () => {
     await using world = await enter((_request, response) => { response.flushHeaders(); });
     await world.heard(1);
     expect(JSON.parse(world.asked[0]?.get('filters') ?? '')).toEqual({
-      type: ['container', 'image', 'network'], event: ['kill', 'die', 'destroy', 'remove', 'delete', 'untag', 'disconnect'],
+      type: ['container', 'image', 'network'], event: ['pause', 'unpause', 'kill', 'die', 'destroy', 'remove', 'delete', 'untag', 'disconnect'],
     });
   });
 
