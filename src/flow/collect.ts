@@ -88,9 +88,10 @@ export function createCollect(deps: CollectDeps): Collect {
   let passes = 0;
   let isStuck = false;
 
+  const findRoot = (): Promise<string | null> => engine.describe().then(({ rootDir }) => rootDir, () => null);
+
   /** The fullest of the file systems that fill: the engine's own may be another one than that of the records. */
-  const diskMark = async (): Promise<Mark> => {
-    const root = await engine.describe().then(({ rootDir }) => rootDir, () => null);
+  const diskMark = async (root: string | null): Promise<Mark> => {
     const disks = [(await machine.facts()).disk, root === null ? null : await machine.disk(root)];
     const shares = disks.flatMap((disk) => (disk && disk.totalBytes > 0 ? [disk.usedBytes / (disk.usedBytes + disk.freeBytes)] : []));
     return { name: 'disk', now: shares.length === 0 ? null : Math.max(...shares), most: limits.disk };
@@ -151,14 +152,15 @@ export function createCollect(deps: CollectDeps): Collect {
     const all = await listed();
     const left = new Set(idsOf(all));
     const done: ImagePlan[] = [];
-    let disk = await diskMark();
+    const root = await findRoot();
+    let disk = await diskMark(root);
     for (const plan of await planOf(all, disk)) {
       const isWanted = left.size > limits.images || isOver(disk);
       const kept = plan.action === 'keep' ? plan.why : isWanted ? await remove(plan, left) : ROOM;
       done.push(kept === null ? plan : { ...plan, action: 'keep', why: kept });
       if (kept !== null) continue;
       left.delete(plan.image.id);
-      disk = await diskMark();
+      disk = await diskMark(root);
     }
     noteDisk(disk, left.size);
     return { marks: await marksOf(left.size, disk), images: done };
@@ -169,7 +171,7 @@ export function createCollect(deps: CollectDeps): Collect {
    * there, so the engine counts now and then.
    */
   const isDue = async (pass: number): Promise<boolean> => {
-    const disk = await diskMark();
+    const disk = await diskMark(await findRoot());
     if (!isOver(disk)) isStuck = false;
     const known = await Promise.all(projects.map(async ({ name }) => (await images.list(name)).length));
     return isOver(disk) || known.reduce((sum, count) => sum + count, 0) > limits.images || (pass % LOOK_EVERY === 0 && (await listed()).length > limits.images);
@@ -188,7 +190,7 @@ export function createCollect(deps: CollectDeps): Collect {
 
   return {
     plan: async () => {
-      const [all, disk] = [await listed(), await diskMark()];
+      const [all, disk] = [await listed(), await diskMark(await findRoot())];
       return { marks: await marksOf(all.length, disk), images: await planOf(all, disk) };
     },
     run: () => turns.take('images', run),

@@ -122,7 +122,7 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
   /** From here on requests go to the new instance; those it replaces end when what they still serve is over. */
   const swap = async ({ project, route }: ToServe, { release, container, target }: RunningInstance) => {
     // It may have fallen asleep by now: who comes wakes it.
-    const lives = () => instances.container(release) === container && ['running', 'sleeping'].includes(instances.state(release) ?? '');
+    const lives = () => instances.living().some((each) => each.container === container);
     if (!lives()) await cleared(release);
     if (!lives()) throw instances.lastFailure(release) ?? new AppError('preview_unavailable', `${formatRelease(release.number)} ended before it could take over.`);
     const isMoved = await ledger.move(route.id, release);

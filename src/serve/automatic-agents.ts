@@ -1,3 +1,5 @@
+import { remember } from '../kernel/remember.js';
+
 /**
  * Programs that fetch links nobody opened: unfurlers of chats and the large crawlers. The list is closed: curl,
  * test runners and headless browsers are users, so nothing general such as “bot” is in it.
@@ -11,17 +13,10 @@ const AUTOMATIC = [
 ].map((name) => name.toLowerCase());
 
 /** User agents are few and come again; but anybody can make up new ones. */
-const MOST_REMEMBERED = 1_000;
-const LONGEST_REMEMBERED = 512;
-const remembered = new Map<string, boolean>();
+const REMEMBERED = { most: 1_000, longest: 512 };
 
 /** Whether a User-Agent is of such a program. */
-export function isAutomaticAgent(userAgent: string): boolean {
-  const before = remembered.get(userAgent);
-  if (before !== undefined) return before;
+export const isAutomaticAgent = remember((userAgent): boolean => {
   const agent = userAgent.toLowerCase();
-  const isAutomatic = AUTOMATIC.some((name) => agent.includes(name));
-  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-  if (userAgent.length <= LONGEST_REMEMBERED) remembered.set(userAgent, isAutomatic);
-  return isAutomatic;
-}
+  return AUTOMATIC.some((name) => agent.includes(name));
+}, REMEMBERED);

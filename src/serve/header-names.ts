@@ -1,3 +1,5 @@
+import { remember } from '../kernel/remember.js';
+
 const HOP_BY_HOP = [
   'connection', 'http2-settings', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection',
   'te', 'trailer', 'transfer-encoding', 'upgrade',
@@ -20,23 +22,16 @@ export interface HeaderName {
 }
 
 /** Names are few and come again, and each answer and request has twenty of them; but anybody can make up new ones. */
-const MOST_REMEMBERED = 1_000;
-const LONGEST_REMEMBERED = 64;
-const remembered = new Map<string, HeaderName>();
+const REMEMBERED = { most: 1_000, longest: 64 };
 
 /** Reads a name as it was sent. */
-export function readHeaderName(name: string): HeaderName {
-  const before = remembered.get(name);
-  if (before !== undefined) return before;
+export const readHeaderName = remember((name): HeaderName => {
   const key = name.toLowerCase();
-  const read = {
+  return {
     key, dropped: { trusted: isDroppedFromRequest(key, true), untrusted: isDroppedFromRequest(key, false) },
     droppedFromAnswer: ANSWER_DROPS.has(key) || (key.startsWith('x') && RESERVED.test(key)),
   };
-  if (remembered.size >= MOST_REMEMBERED) remembered.clear();
-  if (name.length <= LONGEST_REMEMBERED) remembered.set(name, read);
-  return read;
-}
+}, REMEMBERED);
 
 function isDroppedFromRequest(key: string, trusted: boolean): boolean {
   const plain = key.includes('_') ? key.replaceAll('_', '-') : key;

@@ -60,6 +60,12 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
   const closing = new AbortController();
   const closed: Outcome = { kind: 'failed', error: new AppError('shutting_down', 'It can be opened again in a moment.') };
 
+  /** How much of a time is left. */
+  const timer = (ms: number) => {
+    const until = clock.monotonic() + ms;
+    return () => Math.max(0, until - clock.monotonic());
+  };
+
   /** Waits for the preview, its time, or the client's end, whichever is first. */
   const wait = async ({ open, bytes, ms, gone }: Omit<Waiting, 'forward'>): Promise<Outcome> => {
     if (closing.signal.aborted) return closed;
@@ -86,22 +92,16 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
 
   /** What runs may be lost before anything is sent to it: it is opened anew then, as long as the time lasts. */
   const admit = async ({ open, bytes, ms, gone, forward }: Waiting): Promise<Admission> => {
-    const until = clock.monotonic() + ms;
+    const left = timer(ms);
     while (!gone.aborted) {
-      const outcome = await wait({ open, bytes, ms: Math.max(0, until - clock.monotonic()), gone });
+      const outcome = await wait({ open, bytes, ms: left(), gone });
       if (outcome.kind === 'failed') return outcome;
       if (outcome.kind !== 'open') return { kind: outcome.kind };
       if (forward()) return { kind: 'through' };
-      if (clock.monotonic() >= until) return { kind: 'late' };
+      if (left() === 0) return { kind: 'late' };
       await clock.sleep(AGAIN_MS, gone);
     }
     return { kind: 'gone' };
-  };
-
-  /** How much of a time is left. */
-  const timer = (ms: number) => {
-    const until = clock.monotonic() + ms;
-    return () => Math.max(0, until - clock.monotonic());
   };
 
   const timeOf = (kind: RequestKind) => (kind === 'navigation' ? limits.navigationMs : limits.requestMs);

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { remember } from '../kernel/remember.js';
 
 /** Whether a peer is a proxy of ours, whose word about its own peer counts. Addresses as `plainAddress` gives them. */
 export type Trusts = (peer: string) => boolean;
@@ -11,22 +12,14 @@ export interface TrustedProxiesDeps {
 }
 
 /** Peers are few and come again: looking one up in the lists costs as much as the rest of a request's head. */
-const MOST_REMEMBERED = 1_000;
+const REMEMBERED = { most: 1_000, longest: Infinity };
 
 /** @throws Error for what is neither an address nor a range; the configuration refuses such entries before */
 export function createTrustedProxies({ proxies, networkPool }: TrustedProxiesDeps): Trusts {
   if (proxies.length === 0) return () => false;
   const trusted = listOf(proxies);
   const previews = listOf([networkPool]);
-  const known = new Map<string, boolean>();
-  return (peer) => {
-    const before = known.get(peer);
-    if (before !== undefined) return before;
-    const now = contains(trusted, peer) && !contains(previews, peer);
-    if (known.size >= MOST_REMEMBERED) known.clear();
-    known.set(peer, now);
-    return now;
-  };
+  return remember((peer) => contains(trusted, peer) && !contains(previews, peer), REMEMBERED);
 }
 
 /** An address without its zone; one of IPv4 that came by an IPv6 socket (`::ffff:10.0.0.1`) in its own form. */

@@ -1,5 +1,6 @@
 import type { Project } from '../../src/domain/project.js';
 import type { CommitHash } from '../../src/domain/ids.js';
+import { eventually } from './eventually.js';
 import { startTestApp, TOKEN, type TestApp, type TestAnswer, type TestAppOptions } from './test-app.js';
 
 /** A server whose only project has the stages dev, test and prod, and calls of its API with the token. */
@@ -47,4 +48,11 @@ export async function startStagedApp({ change = (project) => project, ...options
     shown: async (stage = 'dev') => (await app.get(`${stage}.localhost`, '/')).json(),
     [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
   };
+}
+
+/** Takes the image of a release away behind the server's back, with its containers. */
+export async function removeImageOf(app: StagedApp, release: string): Promise<void> {
+  const { image } = await app.read<{ image: string }>(`releases/${release}`);
+  for (const { id, image: its } of await app.engine.list()) if (its === image) await app.engine.remove(id);
+  await eventually(async () => { await app.engine.removeImage(image as never); return true; }, { what: 'the image is removed' });
 }

@@ -1,7 +1,7 @@
 import { eventually } from '../support/eventually.js';
 import { elementsOf } from '../support/html.js';
 import { createSessionBrowser, urlsIn, type SessionBrowser } from '../support/session-browser.js';
-import { startStagedApp, type StagedApp } from '../support/staged-app.js';
+import { removeImageOf, startStagedApp, type StagedApp } from '../support/staged-app.js';
 import { gate, NAVIGATION, type TestAnswer } from '../support/test-app.js';
 
 const wordsOf = (html: string) => html.replace(/<[^>]*>/g, ' ').replace(/&#(\d+);/g, (_all, code: string) => String.fromCodePoint(Number(code))).replace(/\s+/g, ' ').trim();
@@ -22,12 +22,6 @@ async function ask(browser: SessionBrowser, path: string) {
   const { status, text } = await browser.go(path);
   const inputs = elementsOf(text).filter(({ name }) => name === 'input').map(({ attributes }) => [attributes.get('name') ?? '', attributes.get('value') ?? '']);
   return { status, words: wordsOf(text), fields: Object.fromEntries(inputs) as Record<string, string> };
-}
-
-async function removeImageOf(app: StagedApp, id: string): Promise<void> {
-  const { image } = await app.read<{ image: string }>(`releases/${id}`);
-  for (const { id: container, image: its } of await app.engine.list()) if (its === image) await app.engine.remove(container);
-  await eventually(async () => { await app.engine.removeImage(image as never); return true; }, { what: 'the image is removed' });
 }
 
 describe('a rollback by a person', () => {

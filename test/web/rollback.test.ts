@@ -1,13 +1,8 @@
 import { eventually } from '../support/eventually.js';
-import { startStagedApp, type StagedApp } from '../support/staged-app.js';
+import { removeImageOf, startStagedApp, type StagedApp } from '../support/staged-app.js';
 import { gate } from '../support/test-app.js';
 
 const ids = async (app: StagedApp, stage = 'dev') => (await app.read<{ id: string; rollbackOf: string | null; reason: string }[]>(`releases?stage=${stage}`));
-const removeImageOf = async (app: StagedApp, release: string) => {
-  const { image } = await app.read<{ image: string }>(`releases/${release}`);
-  for (const { id, image: its } of await app.engine.list()) if (its === image) await app.engine.remove(id);
-  await eventually(async () => { await app.engine.removeImage(image as never); return true; }, { what: 'the image is removed' });
-};
 const back = (app: StagedApp, body: object = {}, stage = 'dev') => app.post(`stages/${stage}/rollback`, body);
 
 describe('rolling back a stage', () => {
