@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const base = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
@@ -23,4 +25,8 @@ export default {
     project('fuzz', ['fuzz']),
   ],
   testTimeout: 30_000,
+  // With one core left to others, as is usual, two cores would mean a single one.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // What a failed test leaves open keeps nobody waiting.
+  forceExit: true,
 };

@@ -1,4 +1,3 @@
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config.js';
 import { createHostReader } from './domain/hosts.js';
@@ -60,7 +59,7 @@ import { createCallers } from './serve/callers.js';
 import { createForward, TIMEOUTS, type ForwardTimeouts } from './serve/forward.js';
 import { createHold } from './serve/hold.js';
 import { LISTENER_LIMITS, type ListenerLimits } from './serve/listener.js';
-import { createPreviewPeers, type HostInterface } from './serve/preview-peers.js';
+import { createPreviewPeers, listInterfaces } from './serve/preview-peers.js';
 import { createRoutingTable } from './serve/routing.js';
 import { createSecondChance } from './serve/second-chance.js';
 import { createServer } from './serve/server.js';
@@ -97,6 +96,8 @@ export interface AppDeps {
   readonly timeouts?: Partial<ForwardTimeouts>;
   /** The same of clients. */
   readonly listener?: Partial<ListenerLimits>;
+  /** How long unknown names wait between two fetches, in milliseconds, where it differs. */
+  readonly unknownPauseMs?: number;
 }
 
 export interface App extends Part {
@@ -131,7 +132,7 @@ export function createApp(deps: AppDeps): App {
   const ignore = createIgnoreRules(clock);
   const fetchTurn = createLimit(FETCHES_AT_ONCE);
   const sources = new Map<ProjectName, Source>(projects.map(({ name, repository, git }) => [name, createSource({
-    project: name, repository, credentials: git, folder: join(stateDir, 'mirrors'), path: surroundings.path, clock, log, fetchTimeoutMs: FETCH_TIMEOUT_MS, turn: fetchTurn, ignore, loops,
+    project: name, repository, credentials: git, folder: join(stateDir, 'mirrors'), path: surroundings.path, clock, log, fetchTimeoutMs: FETCH_TIMEOUT_MS, turn: fetchTurn, ignore, loops, unknownPauseMs: deps.unknownPauseMs,
   })]));
   const buildLogs = createBuildLogs({ folder: join(stateDir, 'logs', 'builds'), clock });
   const { builds: limits } = settings;
@@ -213,7 +214,7 @@ export function createApp(deps: AppDeps): App {
   const server = createServer({
     listen: { address: settings.listen, port: settings.port }, routing, forward, hold, answers, hosts, urls, callers, checks, shared,
     control: (req, res) => { (shared?.chooses(req) ? chooser : web)(req, res); },
-    isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: hostInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS, limits: listener,
+    isPreviewPeer: createPreviewPeers({ networkPool: deps.networkPool, interfaces: listInterfaces, monotonic: clock.monotonic }), clock, log, drainMs: SHUTDOWN_DRAIN_MS, limits: listener,
   });
   const housekeeping = createHousekeeping({ projects, ...stores, adoptRunning, builds, findImage, instances, routing, forward, clock, log, loops });
   const watchEngine = createWatchEngine({ projects, ...stores, engine, instances, adoptRunning, clock, log, loops });
@@ -244,7 +245,3 @@ export function createApp(deps: AppDeps): App {
 /** Begun here; ended where nothing that it waits for goes on any more. */
 const begun = ({ start }: Part): Part => ({ start, stop: () => Promise.resolve() });
 const wantsHtml = (accept: string | undefined): boolean => /\btext\/html\b/i.test(accept ?? '');
-
-/** The bridges of this machine are its engine's. */
-const hostInterfaces = (): HostInterface[] => Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-  addresses.flatMap(({ cidr }) => (cidr === null ? [] : [{ name, cidr }])));

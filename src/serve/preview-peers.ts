@@ -1,4 +1,5 @@
 import { BlockList, isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 /** An interface of this machine, as the system lists it. */
 export interface HostInterface {
@@ -39,3 +40,7 @@ export function createPreviewPeers({ networkPool, interfaces, monotonic }: Previ
     return block.check(plain, 'ipv4');
   };
 }
+
+/** Those of this machine: the bridges among them are its engine's. */
+export const listInterfaces = (): HostInterface[] => Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+  addresses.flatMap(({ cidr }) => (cidr === null ? [] : [{ name, cidr }])));

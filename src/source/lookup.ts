@@ -15,18 +15,19 @@ export interface Lookup {
 export interface LookupDeps {
   readonly refresh: () => Promise<void>;
   readonly clock: Clock;
+  /** Between two fetches for unknown names, and for how long an unknown name stays unknown; milliseconds. */
+  readonly pauseMs?: number | undefined;
 }
 
-/** Between two fetches for unknown names, and for how long an unknown name stays unknown; milliseconds. */
 const PAUSE_MS = 2_000;
 const ABSENT_MAX = 1_000;
 
-export function createLookup({ refresh, clock }: LookupDeps): Lookup {
+export function createLookup({ refresh, clock, pauseMs = PAUSE_MS }: LookupDeps): Lookup {
   const absent = new Map<string, number>();
   const flights = createSingleFlight<string, void>();
   let last: { readonly at: number; readonly failure: AppError | null } | null = null;
 
-  const pauseLeft = (): number => (last === null ? 0 : last.at + PAUSE_MS - clock.monotonic());
+  const pauseLeft = (): number => (last === null ? 0 : last.at + pauseMs - clock.monotonic());
 
   /** Everybody with an unknown name shares the next permitted fetch; while the remote fails nobody waits for it. */
   const fetchOnce = (): Promise<void> => {
@@ -39,7 +40,7 @@ export function createLookup({ refresh, clock }: LookupDeps): Lookup {
     });
   };
 
-  const isAbsent = (key: string) => clock.monotonic() - (absent.get(key) ?? -Infinity) < PAUSE_MS;
+  const isAbsent = (key: string) => clock.monotonic() - (absent.get(key) ?? -Infinity) < pauseMs;
 
   return {
     isAbsent,

@@ -43,6 +43,8 @@ export interface SourceDeps {
   readonly turn?: Limit;
   /** Where its loop is entered. */
   readonly loops?: LoopBook;
+  /** How long unknown names wait between two fetches, in milliseconds; default: two seconds. */
+  readonly unknownPauseMs?: number | undefined;
 }
 
 /** The commits of one project. */
@@ -89,7 +91,7 @@ const REPAIR_PAUSE_MS = 60_000;
 const FIRST_FETCH_WAIT_MS = 2_000;
 
 /** @throws AppError `invalid_request` when the repository's address is not allowed */
-export function createSource({ project, repository, credentials = NO_CREDENTIALS, folder, path, clock, log: parentLog, fetchTimeoutMs, ignore, turn = (work) => work(), loops }: SourceDeps): Source {
+export function createSource({ project, repository, credentials = NO_CREDENTIALS, folder, path, clock, log: parentLog, fetchTimeoutMs, ignore, turn = (work) => work(), loops, unknownPauseMs: pauseMs }: SourceDeps): Source {
   const log = parentLog.child({ project });
   const mirror = createMirror({ project, repository: withCredentials(parseRepository(repository), credentials), folder, path, clock, log, fetchTimeoutMs });
   const { git } = mirror;
@@ -104,7 +106,7 @@ export function createSource({ project, repository, credentials = NO_CREDENTIALS
   let loop: Loop | null = null;
   let stopped = false;
 
-  const lookup = createLookup({ refresh, clock });
+  const lookup = createLookup({ refresh, clock, pauseMs });
   const commits = createCommits({ git, refs: () => table, lookup });
   const contexts = createContexts({ git, ignore, committedAt: async (commit) => (await commits.describe(commit)).committedAt });
 

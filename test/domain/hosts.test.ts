@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { createHostReader, normalizeHost } from '../../src/domain/hosts.js';
 import { parseEnvironmentName } from '../../src/domain/ids.js';
 import type { Project } from '../../src/domain/project.js';
+import { processorMs } from '../support/processor-time.js';
 import { sampleProject } from '../support/sample-project.js';
 
 const HASH = 'a1b2c3d4e5'.repeat(4);
@@ -112,11 +113,9 @@ describe('a host in its one form', () => {
     }));
   });
 
-  it('A16: refuses 16,000 bytes of labels without looking at them', () => {
+  it('A16: refuses 16,000 bytes of labels without looking at them', async () => {
     const long = 'a.'.repeat(8_000);
-    const before = performance.now();
-    for (let round = 0; round < 200; round += 1) expect(alone.read(long)).toEqual({ kind: 'unknown' });
-    expect(performance.now() - before).toBeLessThan(1_000);
+    expect(await processorMs(() => { for (let round = 0; round < 200; round += 1) expect(alone.read(long)).toEqual({ kind: 'unknown' }); })).toBeLessThan(1_000);
   });
 });
 

@@ -3,6 +3,7 @@ import { AppError } from '../../src/domain/errors.js';
 import type { EnvironmentName } from '../../src/domain/ids.js';
 import { keyOfReference, nameOfReference, parseImageReference } from '../../src/domain/image-reference.js';
 import { formatLabel, parseLabel } from '../../src/domain/preview-name.js';
+import { processorMs } from '../support/processor-time.js';
 
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const refusal = (text: string): AppError => {
@@ -57,11 +58,9 @@ describe('an image reference', () => {
     }));
   });
 
-  it('A16: costs little, however it is malformed', () => {
+  it('A16: costs little, however it is malformed', async () => {
     for (const text of [`r.com/${'a'.repeat(400)}!:t`, `r.com/${'a-'.repeat(200)}:t`, `${'a.'.repeat(250)}/x:t`, `r.com/${'/'.repeat(400)}:t`, `r.com/a:${':'.repeat(400)}`, 'x'.repeat(1e6)]) {
-      const before = performance.now();
-      refusal(text);
-      expect(performance.now() - before).toBeLessThan(50);
+      expect(await processorMs(() => refusal(text))).toBeLessThan(50);
     }
   });
 });

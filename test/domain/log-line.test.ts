@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { cleanLine } from '../../src/domain/log-line.js';
+import { processorMs } from '../support/processor-time.js';
 
 const ESC = '\x1b';
 
@@ -31,17 +32,13 @@ describe('a line of output as people see it', () => {
     expect(cleanLine('x'.repeat(16 * 1024 + 5))).toBe(`${'x'.repeat(16 * 1024)} … 5 characters omitted …`);
   });
 
-  it.each([['OSC', `${ESC}]`], ['DCS', `${ESC}P`], ['CSI', `${ESC}[`]])('J2: takes linear time for a 10 MB %s that never ends, and says what is left out', (_kind, start) => {
+  it.each([['OSC', `${ESC}]`], ['DCS', `${ESC}P`], ['CSI', `${ESC}[`]])('J2: takes linear time for a 10 MB %s that never ends, and says what is left out', async (_kind, start) => {
     const text = start + '0'.repeat(10_000_000);
-    const before = performance.now();
-    expect(cleanLine(text)).toBe(` … ${text.length - 16 * 1024} characters omitted …`);
-    expect(performance.now() - before).toBeLessThan(200);
+    expect(await processorMs(() => { expect(cleanLine(text)).toBe(` … ${text.length - 16 * 1024} characters omitted …`); })).toBeLessThan(300);
   });
 
-  it('takes linear time for a line of nothing but colour changes', () => {
-    const before = performance.now();
-    for (let round = 0; round < 100; round += 1) expect(cleanLine(`${ESC}[31m`.repeat(3_000))).toBe('');
-    expect(performance.now() - before).toBeLessThan(2_000);
+  it('takes linear time for a line of nothing but colour changes', async () => {
+    expect(await processorMs(() => { for (let round = 0; round < 100; round += 1) expect(cleanLine(`${ESC}[31m`.repeat(3_000))).toBe(''); })).toBeLessThan(2_000);
   });
 
   it('holds nothing that a terminal or a browser would act on, whatever came in', () => {

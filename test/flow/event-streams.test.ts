@@ -93,7 +93,8 @@ describe('INV7: many event streams of one preview', () => {
     using first = await openEvents(app, { host: app.commitHost(app.repository.head('main')), path: EVENTS });
     await first.until(({ data }) => data.state === 'building');
     using second = await openEvents(app, { host: app.commitHost(app.repository.head(twin)), path: EVENTS });
-    await second.until(({ data }) => data.state === 'pending');
+    // Pending before its key is known, building after.
+    await second.until(({ event }) => event === 'state');
     open();
     await second.until(({ data }) => data.state === 'running');
     expect(app.engine.calls.build).toBe(1);

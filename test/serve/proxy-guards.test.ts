@@ -1,4 +1,5 @@
 import { originForm, ownCookieOnly, printable, requestHeaders, withoutReservedCookies } from '../../src/serve/proxy-guards.js';
+import { processorMs } from '../support/processor-time.js';
 
 const FORWARDED = { for: '10.0.0.9', host: 'p:3000', proto: 'http', port: '3000' } as const;
 
@@ -21,10 +22,8 @@ describe('proxy guards', () => {
     expect(ownCookieOnly(line, 'X.pv.localhost')).toBe(expected);
   });
 
-  it('reads the longest cookie attribute in no time', () => {
-    const began = performance.now();
-    ownCookieOnly(`a=b; domain=${' '.repeat(200_000)}x"`, 'x.pv.localhost');
-    expect(performance.now() - began).toBeLessThan(200);
+  it('reads the longest cookie attribute in no time', async () => {
+    expect(await processorMs(() => ownCookieOnly(`a=b; domain=${' '.repeat(200_000)}x"`, 'x.pv.localhost'))).toBeLessThan(200);
   });
 
   it('reads targets of every form', () => {

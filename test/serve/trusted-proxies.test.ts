@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { createCallers, type Callers } from '../../src/serve/callers.js';
 import { createTrustedProxies, plainAddress } from '../../src/serve/trusted-proxies.js';
+import { processorMs } from '../support/processor-time.js';
 
 const POOL = '10.213.0.0/16';
 const trusting = (...proxies: string[]) => createTrustedProxies({ proxies, networkPool: POOL });
@@ -55,10 +56,8 @@ describe('G15: the client', () => {
     ['10.0.0.1', '10.213.0.5', '10.213.0.5'],
   ])('of %s with %j is %s', (peer, chain, client) => { expect(addressOf(peer, chain)).toBe(client); });
 
-  it('is found in the longest chain that fits into a header in no time', () => {
-    const began = performance.now();
-    expect(addressOf('10.0.0.1', '10.0.0.2,'.repeat(1_700) + '10.0.0.3')).toBe('10.0.0.2');
-    expect(performance.now() - began).toBeLessThan(500);
+  it('is found in the longest chain that fits into a header in no time', async () => {
+    expect(await processorMs(() => { expect(addressOf('10.0.0.1', '10.0.0.2,'.repeat(1_700) + '10.0.0.3')).toBe('10.0.0.2'); })).toBeLessThan(500);
   });
 });
 

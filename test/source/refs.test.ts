@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises';
 import { parseRefName } from '../../src/domain/ref-name.js';
 import { slugOf } from '../../src/domain/slug.js';
 import { createTestRepository, FIRST_COMMIT_AT } from '../support/git.js';
+import { processorMs } from '../support/processor-time.js';
 import { codeOf, createHeldClock, failureOf, startSource } from './started-source.js';
 
 const APP = { Dockerfile: 'FROM scratch\n', 'index.html': 'hello' };
@@ -115,15 +116,9 @@ describe('the ref table', () => {
     await using started = await startSource(repository.path);
     await started.source.refresh();
     expect(started.source.refs().branches).toHaveLength(10_001);
-    const before = performance.now();
-    await started.restart();
-    const table = started.source.refs();
-    const opened = performance.now() - before;
-    expect(table.branches).toHaveLength(10_001);
-    expect(opened).toBeLessThan(3_000);
-    const asked = performance.now();
-    for (let index = 0; index < 1_000; index += 1) await started.source.findRef(`many/${index * 7}`);
-    expect(performance.now() - asked).toBeLessThan(1_000);
+    expect(await processorMs(started.restart)).toBeLessThan(3_000);
+    expect(started.source.refs().branches).toHaveLength(10_001);
+    expect(await processorMs(async () => { for (let index = 0; index < 1_000; index += 1) await started.source.findRef(`many/${index * 7}`); })).toBeLessThan(1_000);
   });
 });
 

@@ -1,3 +1,4 @@
+import { processorMs } from './processor-time.js';
 import { connectRaw } from './raw-http.js';
 
 /** What requests cost the server, in milliseconds of processor time of this process, which is also the client's. */
@@ -8,18 +9,13 @@ export interface Cost {
   readonly answer: string;
 }
 
-const cpuMs = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1_000;
-
 /** Sends a request again and again, each on a connection of its own and only once the one before is answered. */
 export async function costOf(port: number, bytes: string, rounds = 11): Promise<Cost> {
   const costs: number[] = [];
   let answer = '';
   for (let round = 0; round < rounds; round += 1) {
     using client = await connectRaw(port);
-    const before = process.cpuUsage();
-    client.send(bytes);
-    await client.closed;
-    costs.push(cpuMs(process.cpuUsage(before)));
+    costs.push(await processorMs(() => { client.send(bytes); return client.closed; }));
     answer = client.text();
   }
   costs.sort((a, b) => a - b);

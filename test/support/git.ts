@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseCommitHash, type CommitHash } from '../../src/domain/ids.js';
@@ -52,17 +52,19 @@ export function createTestRepository(files?: TestFiles): TestRepository {
     return execFileSync('git', args, { cwd: path, env, input, encoding: 'utf8', stdio: ['pipe', 'pipe', 'pipe'], maxBuffer: 64 * 1024 ** 2 }).trimEnd();
   };
 
+  // Git's own files: to ask git takes a process each time.
+  const read = (file: string): string => readFileSync(join(path, '.git', file), 'utf8').trim();
+
   const commit = (changed: TestFiles, { branch = 'main', message = 'a commit', author = 'Ada' }: CommitOptions = {}): CommitHash => {
-    const exists = run(['for-each-ref', `refs/heads/${branch}`]) !== '';
-    if (run(['symbolic-ref', 'HEAD']) !== `refs/heads/${branch}`) run(['checkout', '--quiet', ...(exists ? [] : ['-b']), branch]);
+    if (read('HEAD') !== `ref: refs/heads/${branch}`) run(['checkout', '--quiet', ...(run(['for-each-ref', `refs/heads/${branch}`]) === '' ? ['-b'] : []), branch]);
     for (const [name, file] of Object.entries(changed)) write(join(path, name), file);
     run(['add', '--all', '--force', '.']);
-    run(['-c', `user.name=${author}`, '-c', 'user.email=ada@example.com', 'commit', '--quiet', '--allow-empty', '-m', message]);
+    run(['-c', 'maintenance.auto=false', '-c', `user.name=${author}`, '-c', 'user.email=ada@example.com', 'commit', '--quiet', '--allow-empty', '-m', message]);
     commits += 1;
-    return parseCommitHash(run(['rev-parse', 'HEAD']));
+    return parseCommitHash(read(`refs/heads/${branch}`));
   };
 
-  run(['init', '--quiet', '--initial-branch=main']);
+  run(['init', '--quiet', '--initial-branch=main', '--template=']);
   if (files) commit(files);
   return {
     path, commit,

@@ -12,11 +12,14 @@ export interface EventViewer extends Disposable {
   readonly headers: IncomingHttpHeaders;
   /** All so far. */
   readonly events: readonly SentEvent[];
-  /** The first event that satisfies, past or to come. @throws Error when the stream ends before */
+  /** The first event that satisfies, past or to come. @throws Error when the stream ends before, or when it does not come in time */
   until(isIt: (event: SentEvent) => boolean): Promise<SentEvent>;
   /** Ends when the server ends the stream. */
   readonly ended: Promise<void>;
 }
+
+/** Less than a test may take, so that it ends what it began. */
+const LONGEST_MS = 20_000;
 
 /** Opens a stream of events in the name of a host. */
 export function openEvents({ port }: { readonly port: number }, { host, path, headers = {} }: { host: string; path: string; headers?: Readonly<Record<string, string>> }): Promise<EventViewer> {
@@ -37,12 +40,14 @@ export function openEvents({ port }: { readonly port: number }, { host, path, he
       resolve({
         status: answer.statusCode ?? 0, headers: answer.headers, events, ended,
         until: (isIt) => new Promise((found, missed) => {
+          const end = () => { checks.delete(check); clearTimeout(late); };
           const check = () => {
             const event = events.find(isIt);
             if (event) found(event);
             else if (over) missed(new Error(`the stream ended after ${JSON.stringify(events)}`));
-            if (event ?? over) checks.delete(check);
+            if (event ?? over) end();
           };
+          const late = setTimeout(() => { missed(new Error(`not within ${LONGEST_MS / 1_000} s: only ${JSON.stringify(events)}`)); end(); }, LONGEST_MS);
           checks.add(check);
           check();
         }),

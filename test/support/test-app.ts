@@ -41,6 +41,8 @@ export interface TestAppOptions {
   readonly timeouts?: Partial<ForwardTimeouts>;
   /** How long it waits for clients, and how many there may be. */
   readonly listener?: Partial<ListenerLimits>;
+  /** How long unknown names wait between two fetches, in milliseconds. */
+  readonly unknownPauseMs?: number;
   /** Watches what is read from the records. */
   readonly watchDatabase?: (database: Database) => Database;
 }
@@ -90,6 +92,8 @@ export const NAVIGATION = { 'accept': 'text/html,application/xhtml+xml', 'sec-fe
 
 const VIEWS = join(import.meta.dirname, '../../views');
 export const TOKEN = 'a-token-for-tests-only';
+/** Tests make commits faster than people. */
+const UNKNOWN_PAUSE_MS = 100;
 
 /** Answers with what was asked and what the container was given. */
 export function echo({ env, commit, release, image }: ContainerSpec): RequestListener {
@@ -125,7 +129,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const { watchDatabase = (opened: Database) => opened } = options;
     const database = watchDatabase(await openDatabase({ folder: stateDir, clock, log }));
     const secretsKey = await readSecretsKey({ folder: stateDir, db: database.db, clock, log });
-    app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', ...(options.timeouts ? { timeouts: options.timeouts } : {}), ...(options.listener ? { listener: options.listener } : {}) });
+    app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', unknownPauseMs: options.unknownPauseMs ?? UNKNOWN_PAUSE_MS, ...(options.timeouts ? { timeouts: options.timeouts } : {}), ...(options.listener ? { listener: options.listener } : {}) });
     await app.start();
   };
   const stop = async () => {

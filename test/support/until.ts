@@ -1,11 +1,13 @@
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 20_000;
+const QUICK_TURNS = 100;
 
-/** Lets the event loop turn until the condition holds; no time is waited for. @throws Error when it never does */
+/** Lets the event loop turn until the condition holds, and other processes work once that takes long. @throws Error when it never does */
 export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const since = performance.now();
+  let turns = 0;
   while (!await holds()) {
     if (performance.now() - since > LONGEST_MS) throw new Error(`never: ${what}`);
-    await new Promise<void>((resolve) => { setImmediate(resolve); });
+    await new Promise<void>((resolve) => { turns += 1; if (turns < QUICK_TURNS) setImmediate(resolve); else setTimeout(resolve, 1); });
   }
 }
 
