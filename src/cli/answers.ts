@@ -66,6 +66,8 @@ export type DiffAnswer = z.infer<typeof DIFF>;
 
 export const COUNT = z.object({ count: z.number() });
 
+const gcImage = z.object({ project: text, image: text, bytes: z.number(), lastUsedAt: textOrNull, why: text });
+
 /** What is about to go and why; shares from 0 to 1. */
 export const GC = z.object({
   marks: z.array(z.object({ name: text, now: countOrNull, most: z.number(), over: z.boolean() })),
@@ -73,7 +75,7 @@ export const GC = z.object({
     project: text, label: text, release: text, status: text, idleSeconds: countOrNull, next: z.enum(['sleep', 'stop']).nullable().default(null),
     inSeconds: countOrNull, why: textOrNull, turn: countOrNull,
   })),
-  images: z.array(z.object({ project: text, image: text, bytes: z.number(), lastUsedAt: textOrNull, why: text })), imagesKept: z.number(),
+  images: z.array(gcImage), kept: z.array(gcImage),
 });
 export type GcAnswer = z.infer<typeof GC>;
 

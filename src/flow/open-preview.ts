@@ -78,10 +78,22 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     if (preview.kind === 'image') assertOwnRoute(preview, route);
     const attempt: Attempt = { route, options, release: undefined };
     try {
-      return await runRelease(preview, attempt);
+      return await takeUp(preview, attempt, await runRelease(preview, attempt));
     } catch (thrown) {
       await noteFailure(route.id, { thrown, release: attempt.release?.number ?? null });
       throw thrown;
+    }
+  };
+
+  /** A configuration that changed while it started: whoever changed it saw nothing run that could take it up. */
+  const takeUp = async (preview: FoundPreview, attempt: Attempt, instance: RunningInstance): Promise<RunningInstance> => {
+    const route = preview.kind === 'stage' ? undefined : await routes.find(attempt.route.id);
+    if (!route || route.configHash === hashConfig((await readConfig(preview.project, scopeOf(route))).config)) return instance;
+    try {
+      return await runRelease(preview, attempt);
+    } catch (thrown) {
+      await noteFailure(route.id, { thrown, release: attempt.release?.number ?? null });
+      return instance;
     }
   };
 

@@ -47,6 +47,7 @@ const isSame = (one: Release, other: Release) => one.project === other.project &
 export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps): Room {
   const coming = new Set<Release>();
   const turns = createTurns<'room'>();
+  let isExceeded = false;
 
   const count = (): number => {
     const present = instances.present().filter((release) => instances.state(release) !== 'stopping');
@@ -80,17 +81,35 @@ export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps):
     return undefined;
   };
 
+  /** How many containers run whoever uses them. */
+  const always = async (): Promise<number> => {
+    const sizes = await Promise.all(instances.living().map(async ({ release }) => (await pinned(release) === null ? 0 : sizeOf(release))));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  };
+
+  const full = async (): Promise<AppError> => {
+    const count = await always();
+    return new AppError('too_busy', `No more than ${most} containers may be there (limits.running), and too few of them are unused.${count === 0 ? '' : ` ${count} of them always run, for stages and kept branches.`}`);
+  };
+
+  /** Said once, until there is room again. */
+  const noteExcess = async (exceeds: boolean) => {
+    const isFilled = exceeds && await always() >= most;
+    if (isFilled && !isExceeded) log.warn('stages and kept branches alone need more containers than limits.running: no other preview starts', { most });
+    isExceeded = isFilled;
+  };
+
   const enter = async (release: Release, mayExceed: boolean): Promise<void> => {
     const missing = () => count() + sizeOf(release) - most;
     // What it is to replace serves until then.
     const free = missing() > 0 ? await candidates({ except: release.route }) : [];
-    const full = () => new AppError('too_busy', `No more than ${most} containers may be there (limits.running), and too few of them are unused.`);
-    if (!mayExceed && missing() > total(free.map((instance) => instance.release))) throw full();
+    if (!mayExceed && missing() > total(free.map((instance) => instance.release))) throw await full();
     for (const instance of free) {
       if (missing() <= 0) break;
       stop(instance, `no more than ${most} containers may be there`)?.catch((error: unknown) => { log.error('instance not stopped', { project: instance.release.project, release: instance.release.number, error }); });
     }
-    if (!mayExceed && missing() > 0) throw full();
+    if (!mayExceed && missing() > 0) throw await full();
+    await noteExcess(missing() > 0);
     coming.add(release);
   };
 

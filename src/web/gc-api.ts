@@ -12,8 +12,8 @@ export interface GcAnswer {
   readonly previews: readonly PreviewRest[];
   /** Those that go now. */
   readonly images: readonly GcImage[];
-  /** How many images stay. */
-  readonly imagesKept: number;
+  /** Those that stay, and why. */
+  readonly kept: readonly GcImage[];
 }
 
 /** What becomes of a preview that nobody uses from now on. */
@@ -63,7 +63,7 @@ async function gcAnswer(deps: WebDeps, req: Request, { marks, images }: Collecte
     marks: marks.map((mark) => ({ ...mark, over: isOver(mark) })),
     previews: await Promise.all(living.map((instance) => restOf(instance, next, deps))),
     images: plans.filter(({ action }) => action === 'remove').map(imageOf),
-    imagesKept: plans.filter(({ action }) => action === 'keep').length,
+    kept: plans.filter(({ action }) => action === 'keep').map(imageOf),
   };
 }
 

@@ -66,7 +66,7 @@ describe('an instance that may sleep', () => {
   it('never sleeps where its settings say so, and tells what becomes of it', async () => {
     await using house = await startIdle(null, null);
     const instance = await house.instances.ensure(house.release(), PLACEMENT);
-    await house.clock.advance(60 * 60 * MINUTE);
+    await house.clock.advance(180 * MINUTE);
     expect(house.instances.running()).toEqual([instance]);
     expect(await house.idle.plan(instance)).toEqual({ next: null, why: 'never, by its settings' });
   });

@@ -48,8 +48,20 @@ describe('room for containers', () => {
     await using house = await startCrowd(2, [2]);
     await house.come(1, null);
     await house.come(2, 900);
-    await expect(house.come(3, 0)).rejects.toMatchObject({ code: 'too_busy', message: expect.stringContaining('limits.running') as string });
+    await expect(house.come(3, 0)).rejects.toMatchObject({ code: 'too_busy', message: 'No more than 2 containers may be there (limits.running), and too few of them are unused. 1 of them always run, for stages and kept branches.' });
     expect([there(house), house.room.count]).toEqual([[1, 2], 2]);
+  });
+
+  it('is exceeded by what always runs, which is said once', async () => {
+    await using house = await startCrowd(1, [1, 2, 3]);
+    await house.come(1, null);
+    for (const n of [2, 3]) {
+      const release = house.release({}, n);
+      await house.room.enter(release, { mayExceed: true });
+      await house.instances.ensure(release, PLACEMENT);
+    }
+    expect(there(house)).toEqual([1, 2, 3]);
+    expect(house.log.recent().filter(({ message }) => message.includes('need more containers than limits.running'))).toHaveLength(1);
   });
 
   it('counts every process, and those that come at the same time', async () => {

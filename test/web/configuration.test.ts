@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
 import { startStagedApp, type StagedApp } from '../support/staged-app.js';
-import { TOKEN } from '../support/test-app.js';
+import { echo, gate, TOKEN } from '../support/test-app.js';
+import { until } from '../support/until.js';
 
 const SECRET = 's3cr3t-of-the-shop';
 const newest = async ({ control, project, token }: StagedApp, stage = 'dev') =>
@@ -63,6 +64,41 @@ describe('configuration of a stage', () => {
     expect(now.slice(-rows.length)).toEqual(rows);
     expect(now.slice(0, -rows.length).map(({ reason }) => reason)).toEqual(['config', 'config']);
     expect(app.engine.builds).toHaveLength(1);
+  });
+});
+
+describe('configuration of a branch', () => {
+  it.each([['at its first start', false], ['at a later one', true]])('X9: that changes while it starts, %s, is taken up', async (_when, isLater) => {
+    const { opened, open } = gate();
+    let isSlow = !isLater;
+    let starts = 0;
+    await using app = await startStagedApp({ program: (spec) => ({ serve: (req, res) => { starts += 1; if (isSlow) void opened.then(() => { echo(spec)(req, res); }); else echo(spec)(req, res); } }) });
+    const branch = async () => (await app.get('branch-main.localhost', '/')).json();
+    if (isLater) {
+      await branch();
+      for (const { id } of await app.engine.list()) await app.engine.remove(id);
+      await until(async () => (await app.control('/api/status?branch=main')).json().status === 'stopped', 'it is gone');
+    }
+    [isSlow, starts] = [true, 0];
+    const visit = branch();
+    await until(() => starts > 0, 'it starts');
+    expect((await app.post('config', { set: { COLOUR: 'blue' } })).json()).toMatchObject({ changed: true });
+    open();
+    await visit;
+    expect((await branch()).env).toMatchObject({ COLOUR: 'blue' });
+  });
+
+  it('X9: that changes to what it does not start with while it starts leaves it as it was', async () => {
+    const { opened, open } = gate();
+    let starts = 0;
+    await using app = await startStagedApp({ program: (spec) => (spec.env.COLOUR === 'blue' ? { exits: { code: 3 } } : { serve: (req, res) => { starts += 1; void opened.then(() => { echo(spec)(req, res); }); } }) });
+    const visit = app.get('branch-main.localhost', '/');
+    await until(() => starts > 0, 'it starts');
+    await app.post('config', { set: { COLOUR: 'blue' } });
+    open();
+    expect((await visit).status).toBe(200);
+    expect((await app.get('branch-main.localhost', '/__slipway/state')).json()).toMatchObject({ state: 'running' });
+    expect(app.log.recent().find(({ message }) => message === 'instance not started')?.fields).toMatchObject({ release: 2, code: 'crashed' });
   });
 });
 

@@ -33,10 +33,19 @@ function renderPreviews({ previews }: GcAnswer): string {
   return `${renderTable(['PROJECT', 'PREVIEW', 'RELEASE', 'STATUS', 'IDLE', 'NEXT', 'TURN'], rows)}\n`;
 }
 
-function renderImages({ images, imagesKept }: GcAnswer, isDry: boolean): string {
-  if (images.length === 0) return `No image ${isDry ? 'is to go' : 'went'}; ${counted(imagesKept, 'image')} ${imagesKept === 1 ? 'stays' : 'stay'}.\n`;
+function renderImages({ images, kept }: GcAnswer, isDry: boolean): string {
+  const stay = kept.length === 1 ? 'stays' : 'stay';
+  if (images.length === 0) return `No image ${isDry ? 'is to go' : 'went'}; ${counted(kept.length, 'image')} ${stay}.\n${renderKept(kept)}`;
   const rows = images.map(({ project, image, bytes, lastUsedAt, why }) => [project, shortOf(image), `${Math.round(bytes / 1024 ** 2)} MiB`, lastUsedAt === null ? null : momentOf(lastUsedAt), why]);
-  return `${counted(images.length, 'image')} ${isDry ? 'would go' : 'went'}, ${imagesKept} ${imagesKept === 1 ? 'stays' : 'stay'}.\n${renderTable(['PROJECT', 'IMAGE', 'SIZE', 'LAST USED', 'WHY'], rows)}`;
+  return `${counted(images.length, 'image')} ${isDry ? 'would go' : 'went'}, ${kept.length} ${stay}.\n${renderTable(['PROJECT', 'IMAGE', 'SIZE', 'LAST USED', 'WHY'], rows)}${renderKept(kept)}`;
+}
+
+/** How many stay for which reason, the most frequent first; each of them is in `--json`. */
+function renderKept(kept: GcAnswer['kept']): string {
+  if (kept.length === 0) return '';
+  const times = new Map<string, number>();
+  for (const { why } of kept) times.set(why, (times.get(why) ?? 0) + 1);
+  return `\n${renderTable(['STAY', 'WHY'], [...times].sort(([, one], [, other]) => other - one).map(([why, count]) => [count, why]))}`;
 }
 
 /** `75 s`, `12 min`, `3 h`. */

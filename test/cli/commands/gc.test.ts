@@ -8,7 +8,7 @@ const ANSWER = {
     { project: 'shop', label: 'dev', release: 'v3', status: 'running', idleSeconds: null, next: null, inSeconds: null, why: 'a stage always runs', turn: null },
   ],
   images: [{ project: 'shop', image: `sha256:${'a'.repeat(64)}`, bytes: 3 * 1024 ** 2, lastUsedAt: '2026-03-01T10:00:00.123Z', why: 'more than 500 images, and nobody used it for longest' }],
-  imagesKept: 500,
+  kept: Array.from({ length: 500 }, (_, n) => ({ project: 'shop', image: `sha256:${String(n).padStart(64, '0')}`, bytes: 1, lastUsedAt: null, why: n < 2 ? 'it was used a moment ago' : 'there is room' })),
 };
 
 describe('slipway gc', () => {
@@ -23,14 +23,15 @@ describe('slipway gc', () => {
       'shop     dev          v3       running  in use  a stage always runs  –', '',
       '1 image would go, 500 stay.', 'PROJECT  IMAGE         SIZE   LAST USED            WHY',
       'shop     aaaaaaaaaaaa  3 MiB  2026-03-01 10:00:00  more than 500 images, and nobody used it for longest', '',
+      'STAY  WHY', '498   there is room', '2     it was used a moment ago', '',
     ]);
     expect((await runCli(['gc', '--dry-run', '--json'], api)).stdout).toBe(`${JSON.stringify(ANSWER)}\n`);
   });
 
   it('does it, and says what went', async () => {
-    await using api = await startApi({ 'POST /api/gc': { json: { ...ANSWER, previews: [], images: [], imagesKept: 1 } } });
+    await using api = await startApi({ 'POST /api/gc': { json: { ...ANSWER, previews: [], images: [], kept: ANSWER.kept.slice(0, 1) } } });
     const { code, stdout } = await runCli(['gc'], api);
-    expect([code, stdout.split('\n').at(-2)]).toEqual([0, 'No image went; 1 image stays.']);
+    expect([code, stdout.split('\n').slice(-5)]).toEqual([0, ['No image went; 1 image stays.', '', 'STAY  WHY', '1     it was used a moment ago', '']]);
     expect(api.changes).toEqual([{ line: 'POST /api/gc', body: { by: 'alice' } }]);
   });
 });
