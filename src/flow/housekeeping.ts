@@ -8,7 +8,7 @@ import type { Logger } from '../kernel/log.js';
 import { startLoop } from '../kernel/loop.js';
 import type { LoopBook } from '../kernel/loop-book.js';
 import type { Part } from '../kernel/part.js';
-import type { InstanceChange, Instances } from '../run/instances.js';
+import type { InstanceChange, Instances, RunningInstance } from '../run/instances.js';
 import type { Forward } from '../serve/forwarding.js';
 import type { RoutingTable } from '../serve/routing.js';
 import type { BuildStore } from '../state/builds.js';
@@ -54,8 +54,14 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
     await routes.setLastError(route, { code, message, at: clock.now(), release: number });
   };
 
+  /** Whoever woke it may still be on their way, by a waiting page that opens it anew: asleep at once, it would never be reached. */
+  const wakeUp = ({ container }: RunningInstance) => {
+    routing.touch(container);
+    routing.resume(container);
+  };
+
   const followRest = (change: InstanceChange) => {
-    if (change.kind === 'running') { routing.resume(change.instance.container); return; }
+    if (change.kind === 'running') { wakeUp(change.instance); return; }
     const container = instances.container(change.release);
     if (!container) return;
     // A program closes connections that are older than it likes as soon as it goes on: nothing may be sent on them.

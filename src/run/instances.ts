@@ -184,8 +184,8 @@ export function createInstances(deps: InstancesDeps): Instances {
   const ensure = async (release: Release, placement: Placement): Promise<RunningInstance> => {
     const known = entries.get(nameOf(release));
     if (known?.stopping) { await known.stopping.catch(() => undefined); return ensure(release, placement); }
-    if (known?.instance && known.state !== 'sleeping') return known.instance;
-    if (known?.starting) return known.starting;
+    if (known?.state === 'running' && known.instance) return known.instance;
+    if (known?.state === 'starting' && known.starting) return known.starting;
     if (closing.signal.aborted) throw new AppError('shutting_down', 'No container is started any more.');
     if (known?.state === 'sleeping') return await rest.wake(release) ?? ensure(release, placement);
     const refusal = budget.refusal(nameOf(release), placement.mostRestarts);

@@ -40,6 +40,8 @@ export interface RoutingTable {
   suspend(container: ContainerId, wake: Wake): boolean;
   /** Lets it through again. */
   resume(container: ContainerId): void;
+  /** Counts as used just now. */
+  touch(container: ContainerId): void;
   /** Milliseconds since the last exchange ended; null while one is in flight, 0 for a container never put. */
   idleMs(container: ContainerId): number | null;
   /** Ends when nothing is in flight or the signal aborts. */
@@ -105,6 +107,10 @@ export function createRoutingTable({ clock }: { clock: Clock }): RoutingTable {
     resume: (container) => {
       const counter = counters.get(container);
       if (counter) counter.wake = undefined;
+    },
+    touch: (container) => {
+      const counter = counters.get(container);
+      if (counter) counter.idleSince = clock.monotonic();
     },
     idleMs: (container) => {
       const { inFlight, idleSince } = counterOf(container);

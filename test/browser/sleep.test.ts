@@ -143,6 +143,24 @@ describe('a preview that a person lets sleep', () => {
     }, 90_000);
   });
 
+  describe('is woken by whom nothing holds any more', () => {
+    afterEach(async () => { await server[Symbol.asyncDispose](); }, 60_000);
+
+    it('D11: by way of the waiting page, as it was', async () => {
+      server = await serve('--idle-sleep', '1s', '--idle-stop', '10m', '--hold-navigation', '1ms');
+      await enter();
+      const { boot } = await shown();
+      await asleep();
+      [seen, ours] = [[], []];
+      await page.reload();
+      await page.locator('#boot').waitFor();
+      // A wake that is quicker than the hold is answered at once.
+      expect([[503, 200], [200]]).toContainEqual(seen);
+      expect((await shown()).boot).toBe(boot);
+      expect(visitor.faults()).toEqual([]);
+    }, 90_000);
+  });
+
   describe('is stopped after its sleep, and a reload leads to the application by itself', () => {
     afterEach(async () => { await server[Symbol.asyncDispose](); }, 60_000);
 

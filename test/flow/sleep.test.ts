@@ -1,5 +1,6 @@
 import { createFakeClock, type FakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
+import { openEvents } from '../support/sse.js';
 import { gate, NAVIGATION, startTestApp, type TestApp, type TestAppOptions } from '../support/test-app.js';
 
 const stateOf = async (app: TestApp, query = 'branch=main') => (await app.control(`/api/status?${query}`)).json().status;
@@ -49,6 +50,18 @@ describe('a preview that sleeps', () => {
     const bot = await app.get(host, '/', { headers: { 'user-agent': 'Slackbot-LinkExpanding 1.0' } });
     expect([head.status, bot.status, bot.json().error, await paused(app)]).toEqual([503, 503, 'preview_unavailable', [true]]);
     expect(app.engine.calls.resume).toBe(0);
+  });
+
+  it('stays awake for whoever woke it and comes later, as a waiting page does', async () => {
+    await using asleep = await fallAsleep({ settings: { 'idle.stop': 'never' } });
+    const { app, clock, host } = asleep;
+    await clock.advance(120_000);
+    using viewer = await openEvents(app, { host, path: '/__slipway/events' });
+    await viewer.until(({ data }) => data.state === 'running');
+    await clock.advance(9_000);
+    expect([await stateOf(app), await paused(app)]).toEqual(['running', [false]]);
+    expect((await app.get(host, '/')).status).toBe(200);
+    expect(app.engine.calls).toMatchObject({ resume: 1, start: 1 });
   });
 
   it('stops after a longer time, counted from the last visit, and the next one starts it', async () => {

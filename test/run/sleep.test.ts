@@ -16,6 +16,15 @@ describe('an instance that sleeps', () => {
     expect(house.changes).toEqual(['starting', 'running', 'sleeping', 'running']);
   });
 
+  it('is woken by who wants it to run, as one that never slept would be started', async () => {
+    await using house = await startInstances();
+    const release = house.release();
+    const instance = await house.instances.ensure(release, PLACEMENT);
+    await house.instances.sleep(release);
+    expect(await house.instances.ensure(release, PLACEMENT)).toBe(instance);
+    expect([house.instances.state(release), (await house.engine.list()).map(({ paused }) => paused), house.engine.calls.start]).toEqual(['running', [false], 1]);
+  });
+
   it('does not go on before it is frozen: who wants it meanwhile waits for that', async () => {
     await using house = await startInstances();
     const release = house.release();
