@@ -90,7 +90,8 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
 
   /** What takes another one's place may come before that one is gone, and what always runs whatever there is. */
   const ensureInRoom = async ({ project, route }: ToServe, { release, placement }: { release: Release; placement: Placement }): Promise<RunningInstance> => {
-    if (instances.state(release) !== undefined) return instances.ensure(release, placement);
+    // One that stops is counted no more: it comes back as any other.
+    if (!['stopping', undefined].includes(instances.state(release))) return instances.ensure(release, placement);
     const { leave } = await room.enter(release, { mayExceed: placement.isSwap === true || alwaysRuns(project, route) });
     try {
       return await instances.ensure(release, placement);

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express';
 import { formatRelease } from '../domain/ids.js';
 import { isOver, type Collected, type ImagePlan, type Mark } from '../flow/collect.js';
+import { createCoalesce } from '../kernel/coalesce.js';
 import type { RunningInstance } from '../run/instances.js';
 import { scopeOf, type WebDeps } from './context.js';
 import { BY, readBody } from './json-body.js';
@@ -42,7 +43,8 @@ export interface GcImage {
 
 /** `GET /api/gc`: what sleeps, stops and goes next, without doing it. */
 export function explainGc(deps: WebDeps): RequestHandler {
-  return async (req, res) => { res.json(await gcAnswer(deps, req, await deps.collect.plan())); };
+  const shared = createCoalesce<'plan', Collected>();
+  return async (req, res) => { res.json(await gcAnswer(deps, req, await shared.run('plan', deps.collect.plan))); };
 }
 
 /** `POST /api/gc`: collects now. @returns what went as `images`, and what is there then */

@@ -29,7 +29,7 @@ const ROWS: readonly Row[] = [
   ['Slack', 'passive', { 'user-agent': 'Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)' }],
   ['Teams', 'passive', { 'user-agent': 'Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5' }],
   ['a search engine', 'passive', { 'user-agent': 'Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)', 'accept': HTML }],
-  ['a POST of an unfurler', 'passive', { 'user-agent': 'WhatsApp/2.23', method: 'POST' }],
+  ['what a chat service sends for its users', 'program', { 'user-agent': 'Slackbot 1.0 (+https://api.slack.com/robots)', method: 'POST' }],
   ['a monitor', 'passive', { 'user-agent': 'kube-probe/1.29' }],
   ['wget', 'program', { 'user-agent': 'Wget/1.21', 'accept': '*/*' }],
   ['a test runner', 'program', { 'user-agent': 'node' }],
