@@ -2,6 +2,7 @@ import { AppError } from '../domain/errors.js';
 import type { ImageId } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { ContainerEngine } from '../engine/port.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop, type Loop } from '../kernel/loop.js';
@@ -84,6 +85,7 @@ const ROOM = 'there is room';
 export function createCollect(deps: CollectDeps): Collect {
   const { projects, machine, engine, images, room, listImages, neededImages, removeImage, limits, clock, log, loops } = deps;
   const running: Loop[] = [];
+  const background = createBackground();
   const turns = createTurns<'images'>();
   let passes = 0;
   let isStuck = false;
@@ -184,8 +186,10 @@ export function createCollect(deps: CollectDeps): Collect {
     if (await isDue(passes)) await turns.take('images', run);
   };
 
+  /** One for each look, since what goes frees its memory only at its end; but one that ends slowly does not hold up the next. */
   const watchMemory = async () => {
-    if (isOver(await memoryMark())) await room.relieve('the machine’s memory is nearly full', { leastIdleMs: LEAST_IDLE_MS });
+    if (!isOver(await memoryMark())) return;
+    void background.begin(room.relieve('the machine’s memory is nearly full', { leastIdleMs: LEAST_IDLE_MS }), (error) => { log.error('memory not relieved', { error }); });
   };
 
   return {
@@ -199,6 +203,9 @@ export function createCollect(deps: CollectDeps): Collect {
       loop('watch the memory', MEMORY_EVERY_MS, watchMemory);
       return Promise.resolve();
     },
-    stop: async () => { await Promise.all(running.splice(0).map((each) => each.stop())); },
+    stop: async () => {
+      await Promise.all(running.splice(0).map((each) => each.stop()));
+      await background.settled();
+    },
   };
 }

@@ -1,6 +1,7 @@
 import type { ContainerId, ProjectName } from '../domain/ids.js';
 import type { IdleTimes } from '../domain/project.js';
 import type { Release } from '../domain/release.js';
+import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Logger } from '../kernel/log.js';
 import { startLoop, type Loop } from '../kernel/loop.js';
@@ -46,6 +47,8 @@ const CHECKS_PER_LIMIT = 10;
 const NEVER: IdleTimes = { sleepMs: null, stopMs: null };
 
 export function createIdle({ instances, traffic, clock, log, times, pinned = () => Promise.resolve(null), loops }: IdleDeps): Idle {
+  const background = createBackground();
+  const resting = new Set<ContainerId>();
   let loop: Loop | undefined;
   /** When what the engine could not freeze was used last: it is not tried again before it was used. */
   const refused = new Map<ContainerId, number>();
@@ -53,6 +56,8 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
   const plan: Idle['plan'] = async ({ release, container }) => planRest({
     state: instances.state(release) ?? 'stopping', idleMs: traffic.idleMs(container), times: times.get(release.project) ?? NEVER, pinned: await pinned(release),
   });
+
+  const noteFailure = (error: unknown) => { log.error('idle instance not laid to rest', { error }); };
 
   const lastUse = (container: ContainerId): number => Math.round(clock.monotonic() - (traffic.idleMs(container) ?? 0));
 
@@ -74,19 +79,26 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
     if (traffic.withdraw(container)) await instances.stop(release);
   };
 
+  /** One that ends slowly, or an engine that hangs, holds up nobody else. */
+  const begin = (instance: RunningInstance, lay: (instance: RunningInstance) => Promise<void>) => {
+    resting.add(instance.container);
+    void background.begin(lay(instance).finally(() => { resting.delete(instance.container); }), noteFailure);
+  };
+
   const look = async (instance: RunningInstance) => {
+    if (resting.has(instance.container)) return;
     const { next, ...planned } = await plan(instance);
     if (next === null || !('inMs' in planned) || planned.inMs > 0) return;
     if (next === 'sleep' && refused.get(instance.container) === lastUse(instance.container)) return;
     const { project, number } = instance.release;
     const idleMs = traffic.idleMs(instance.container);
     log[next === 'sleep' ? 'debug' : 'info'](`idle instance ${next}s`, { project, release: number, idleSeconds: Math.round((idleMs ?? 0) / 1000) });
-    await (next === 'sleep' ? sleep : stop)(instance);
+    begin(instance, next === 'sleep' ? sleep : stop);
   };
 
   const pass = async () => {
     const results = await Promise.allSettled(instances.living().map(look));
-    for (const result of results) if (result.status === 'rejected') log.error('idle instance not laid to rest', { error: result.reason });
+    for (const result of results) if (result.status === 'rejected') noteFailure(result.reason);
   };
 
   return {
@@ -96,7 +108,10 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
       loop = startLoop(Math.min(LONGEST_PERIOD_MS, shortest / CHECKS_PER_LIMIT), pass, { clock, log, noted: loops && { book: loops, name: 'idle instances' } });
       return Promise.resolve();
     },
-    stop: async () => { await loop?.stop(); },
+    stop: async () => {
+      await loop?.stop();
+      await background.settled();
+    },
   };
 }
 

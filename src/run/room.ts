@@ -29,10 +29,11 @@ export interface Room {
    * Ends once there is room for a release's containers; `leave` when they are counted among those that are there.
    * `mayExceed`: it comes in whatever there is.
    *
-   * @throws AppError `too_busy`, with nothing stopped, when all that is there is used or pinned
+   * @throws AppError `too_busy` when too much of what is there is used or pinned. Nothing was stopped then, unless one that
+   * was to go was taken into use meanwhile: those told before it stop nevertheless
    */
   enter(release: Release, options: { readonly mayExceed: boolean }): Promise<{ leave(): void }>;
-  /** Stops whoever was used least recently. @returns what stopped; undefined when nothing may */
+  /** Stops whoever was used least recently; who asks again meanwhile gets the next one. @returns what stopped; undefined when nothing may */
   relieve(why: string, sparing?: Sparing): Promise<RunningInstance | undefined>;
   /** Those that may go, the next one first. */
   candidates(sparing?: Sparing): Promise<readonly RunningInstance[]>;

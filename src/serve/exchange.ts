@@ -1,6 +1,7 @@
-import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { AppError } from '../domain/errors.js';
 import { sendBody } from './answer-body.js';
+import { isGone, onceGone, type Pending } from './client-gone.js';
 import type { Connections } from './connections.js';
 import type { Dial, Outgoing } from './dial.js';
 import type { ForwardDeps, ForwardTo } from './forwarding.js';
@@ -10,9 +11,7 @@ import { closedUnanswered, isConnectionLoss, toUpstreamFailure } from './upstrea
 import { abort, readBeforeLoss, watchSilence, type SilenceWatch } from './upstream-socket.js';
 
 /** What is asked, by whom, and where it goes. */
-export interface Asked {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+export interface Asked extends Pending {
   readonly to: ForwardTo;
 }
 
@@ -222,23 +221,4 @@ function leaveUpstream(x: Exchange): void {
 function discardBody({ req, upstream }: Exchange): void {
   if (upstream) req.unpipe(upstream);
   req.resume();
-}
-
-function isGone({ req, res }: Pick<Asked, 'req' | 'res'>): boolean {
-  return res.destroyed || res.writableEnded || req.socket.destroyed;
-}
-
-/** Calls once: when the response is sent completely, or when its client is gone. */
-function onceGone({ req, res }: Asked, gone: () => void): void {
-  if (res.socket) { res.once('close', gone); return; }
-  // Pipelined behind another response: such a one never hears of its connection's end (faults G35).
-  const { socket } = req;
-  const once = () => {
-    socket.off('close', once);
-    res.off('close', once);
-    gone();
-  };
-  socket.setMaxListeners(0);
-  socket.once('close', once);
-  res.once('close', once);
 }

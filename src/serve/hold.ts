@@ -6,6 +6,7 @@ import { formatLabel, type PreviewName } from '../domain/preview-name.js';
 import type { Clock } from '../kernel/clock.js';
 import type { EventStreams } from '../kernel/event-stream.js';
 import type { Answers } from './answers.js';
+import { goneSignal } from './client-gone.js';
 import { answerReserved, isReserved } from './reserved.js';
 import type { RequestKind } from './request-kind.js';
 import { classifyRequest } from './request-kind.js';
@@ -37,7 +38,8 @@ export interface Hold {
   request(req: IncomingMessage, res: ServerResponse, held: Asked & { readonly forward: () => boolean }): Promise<void>;
   /** Sends on to the project that has what was asked for. */
   elsewhere(req: IncomingMessage, res: ServerResponse, name: Elsewhere): Promise<void>;
-  upgrade(socket: Duplex, held: Asked & { readonly requestId: string; readonly forward: () => boolean }): Promise<void>;
+  /** The same for an upgrade and the bytes that came behind it. */
+  upgrade(socket: Duplex, held: Asked & { readonly requestId: string; readonly head: Buffer; readonly forward: () => boolean }): Promise<void>;
   /** How many wait now. */
   readonly waiting: number;
   /** Answers all that wait, and each later one at once: what they want is not made any more. */
@@ -49,14 +51,19 @@ type Outcome = { readonly kind: 'open' | 'late' | 'gone' } | Refusal;
 /** What came of a held request: it was let through, or why not. */
 type Admission = { readonly kind: 'through' | 'late' | 'gone' } | Refusal;
 
-interface Waiting { readonly open: () => Promise<void>; readonly bytes: number; readonly ms: number; readonly gone: AbortSignal; readonly forward: () => boolean }
+/** What a held request takes: a place, one of its connection's, and memory. */
+interface Place { readonly connection: Duplex; readonly bytes: number }
+interface Waiting extends Place { readonly open: () => Promise<void>; readonly ms: number; readonly gone: AbortSignal; readonly forward: () => boolean }
 
 /** Before a preview that was lost as soon as it ran is opened anew. */
 const AGAIN_MS = 20;
+/** Far more than anybody sends before the first answer: browsers and proxies use a connection for one request at a time, and none may take the places of all. */
+const MOST_OF_A_CONNECTION = 100;
 
 export function createHold({ visits, answers, streams, clock, limits, urlOf }: HoldDeps): Hold {
   let held = 0;
   let heldBytes = 0;
+  const heldOf = new WeakMap<Duplex, number>();
   const closing = new AbortController();
   const closed: Outcome = { kind: 'failed', error: new AppError('shutting_down', 'It can be opened again in a moment.') };
 
@@ -66,15 +73,32 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     return () => Math.max(0, until - clock.monotonic());
   };
 
+  const refusal = ({ connection, bytes }: Place): AppError | undefined => {
+    const ofIt = heldOf.get(connection) ?? 0;
+    if (ofIt >= MOST_OF_A_CONNECTION) return new AppError('too_busy', `${ofIt} requests of this connection wait already.`);
+    return held >= limits.most || heldBytes + bytes > limits.mostBytes ? new AppError('too_busy', `${held} requests wait already.`) : undefined;
+  };
+
+  const take = ({ connection, bytes }: Place) => {
+    const count = (by: 1 | -1) => {
+      held += by;
+      heldBytes += by * bytes;
+      heldOf.set(connection, (heldOf.get(connection) ?? 0) + by);
+    };
+    count(1);
+    return () => { count(-1); };
+  };
+
   /** Waits for the preview, its time, or the client's end, whichever is first. */
-  const wait = async ({ open, bytes, ms, gone }: Omit<Waiting, 'forward'>): Promise<Outcome> => {
+  const wait = async ({ open, ms, gone, ...place }: Omit<Waiting, 'forward'>): Promise<Outcome> => {
     if (closing.signal.aborted) return closed;
-    if (held >= limits.most || heldBytes + bytes > limits.mostBytes) return { kind: 'failed', error: new AppError('too_busy', `${held} requests wait already.`) };
-    held += 1;
-    heldBytes += bytes;
+    if (gone.aborted) return { kind: 'gone' };
+    const error = refusal(place);
+    if (error) return { kind: 'failed', error };
+    const leave = take(place);
     const over = new AbortController();
     const left = new Promise<Outcome>((resolve) => {
-      gone.addEventListener('abort', () => { resolve({ kind: 'gone' }); }, { once: true });
+      gone.addEventListener('abort', () => { resolve({ kind: 'gone' }); }, { once: true, signal: over.signal });
       closing.signal.addEventListener('abort', () => { resolve(closed); }, { once: true, signal: over.signal });
     });
     try {
@@ -84,22 +108,21 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
         left,
       ]);
     } finally {
-      held -= 1;
-      heldBytes -= bytes;
+      leave();
       over.abort();
     }
   };
 
   /** What runs may be lost before anything is sent to it: it is opened anew then, as long as the time lasts. */
-  const admit = async ({ open, bytes, ms, gone, forward }: Waiting): Promise<Admission> => {
+  const admit = async ({ ms, forward, ...waiting }: Waiting): Promise<Admission> => {
     const left = timer(ms);
-    while (!gone.aborted) {
-      const outcome = await wait({ open, bytes, ms: left(), gone });
+    while (!waiting.gone.aborted) {
+      const outcome = await wait({ ...waiting, ms: left() });
       if (outcome.kind === 'failed') return outcome;
       if (outcome.kind !== 'open') return { kind: outcome.kind };
       if (forward()) return { kind: 'through' };
       if (left() === 0) return { kind: 'late' };
-      await clock.sleep(AGAIN_MS, gone);
+      await clock.sleep(AGAIN_MS, waiting.gone);
     }
     return { kind: 'gone' };
   };
@@ -112,19 +135,19 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
   };
 
   /** What sleeps is awake before anybody is asked what it is; when that fails it is looked at as any other preview. */
-  const isWoken = async (wake: Wake | undefined, waiting: Omit<Waiting, 'open'>): Promise<boolean> => {
+  const isWoken = async (wake: Wake | undefined, { forward, ...waiting }: Omit<Waiting, 'open'>): Promise<boolean> => {
     if (!wake) return false;
     const outcome = await wait({ open: wake, ...waiting });
-    return outcome.kind === 'gone' || (outcome.kind === 'open' && waiting.forward());
+    return outcome.kind === 'gone' || (outcome.kind === 'open' && forward());
   };
 
-  const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, { visit, forward, ms }: { visit: Visit; forward: () => boolean; ms: number }) => {
+  const answer = async ({ req, res, kind }: { req: IncomingMessage; res: ServerResponse; kind: RequestKind }, { visit, ...waiting }: { visit: Visit } & Omit<Waiting, 'open'>) => {
     const page = kind === 'navigation';
     if (kind === 'passive') {
       answers.failure({ req, res, page }, new AppError('preview_unavailable', 'It is not running, and this kind of request does not start it.'), await visit.view());
       return;
     }
-    const outcome = await admit({ open: visit.open, bytes: bytesRead(req), ms, gone: goneSignal(res), forward });
+    const outcome = await admit({ open: visit.open, ...waiting });
     if (outcome.kind === 'gone' || outcome.kind === 'through') return;
     const view = await visit.view();
     if (outcome.kind === 'failed') answers.failure({ req, res, page }, outcome.error, view);
@@ -138,12 +161,14 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
     request: async (req, res, { project, name, projectHost, wake, forward }) => {
       const kind = classifyRequest(req);
       const left = timer(timeOf(kind));
+      // From now on: it may leave while its preview is looked for, and that is not said again.
+      const waiting = { connection: req.socket, bytes: bytesRead(req), gone: goneSignal({ req, res }), forward };
       try {
-        if (kind !== 'passive' && !isReserved(req.url) && await isWoken(wake, { bytes: bytesRead(req), ms: left(), gone: goneSignal(res), forward })) return;
+        if (kind !== 'passive' && !isReserved(req.url) && await isWoken(wake, { ...waiting, ms: left() })) return;
         const visit = await visits.find(project, name);
         if (isReserved(req.url)) { await answerReserved({ req, res }, { visit, answers, streams, opens: kind !== 'passive' }); return; }
         if (visit.label !== formatLabel(name)) { answers.redirect(res, urlOf(visit.label, projectHost, req.url ?? '/')); return; }
-        await answer({ req, res, kind }, { visit, forward, ms: left() });
+        await answer({ req, res, kind }, { visit, ...waiting, ms: left() });
       } catch (error) {
         answers.failure({ req, res, page: kind === 'navigation' }, toAppError(error));
       }
@@ -160,18 +185,20 @@ export function createHold({ visits, answers, streams, clock, limits, urlOf }: H
         answers.failure({ req, res, page }, toAppError(error));
       }
     },
-    upgrade: async (socket, { project, name, requestId, wake, forward }) => {
+    upgrade: async (socket, { project, name, requestId, head, wake, forward }) => {
       const gone = new AbortController();
       const left = timer(limits.requestMs);
       // Nobody answers its end meanwhile, so that the end alone does not close it.
       const ended = () => { socket.destroy(); };
       socket.once('end', ended);
       socket.once('close', () => { gone.abort(); });
+      // Nothing holds back what comes behind those bytes before one more read is full.
+      const waiting = { connection: socket, bytes: head.length + ONE_READ_BYTES, gone: gone.signal, forward };
       try {
-        if (await isWoken(wake, { bytes: 0, ms: left(), gone: gone.signal, forward })) return;
+        if (await isWoken(wake, { ...waiting, ms: left() })) return;
         const visit = await visits.find(project, name);
         if (visit.label !== formatLabel(name)) throw new AppError('unknown_preview', `Its host begins with ${visit.label}.`);
-        const outcome = await admit({ open: visit.open, bytes: 0, ms: left(), gone: gone.signal, forward });
+        const outcome = await admit({ open: visit.open, ...waiting, ms: left() });
         if (outcome.kind === 'gone' || outcome.kind === 'through') return;
         answers.upgradeFailure(outcome.kind === 'failed' ? outcome.error : await pending(visit), socket, requestId);
       } catch (error) {
@@ -189,12 +216,4 @@ const ONE_READ_BYTES = 64 * 1024;
 function bytesRead({ headers }: IncomingMessage): number {
   if (headers['transfer-encoding'] !== undefined) return ONE_READ_BYTES;
   return Math.min(ONE_READ_BYTES, Number(headers['content-length'] ?? 0));
-}
-
-function goneSignal(res: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  // It may have left while its preview was looked for: that is not said again.
-  if (res.destroyed) gone.abort();
-  res.once('close', () => { if (!res.writableFinished) gone.abort(); });
-  return gone.signal;
 }

@@ -172,7 +172,7 @@ export function createServer(deps: ServerDeps): Server {
       return;
     }
     const again = () => { const found = routing.find(hostFor(req)); return found !== undefined && !found.wake && passUpgrade(found, { req, socket, head }); };
-    hold.upgrade(socket, { ...meaning, requestId, wake: entry?.wake, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
+    hold.upgrade(socket, { ...meaning, requestId, head, wake: entry?.wake, forward: again }).catch((error: unknown) => { log.error('held upgrade not answered', { error }); socket.destroy(); });
   };
 
   /** There are no WebSockets but those of applications; from elsewhere not even that is told. */

@@ -2,6 +2,7 @@ import { recordGit } from '../support/git-recorder.js';
 import { createTestFolder } from '../support/git.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
+import { connectRaw } from '../support/raw-http.js';
 import { gate, NAVIGATION, startTestApp, type TestAnswer, type TestApp } from '../support/test-app.js';
 
 const MANY = 1_000;
@@ -123,6 +124,43 @@ describe('K18: a thousand first requests at once', () => {
     const pages = await Promise.all(Array.from({ length: MANY }, () => app.get(host, '/', { headers: NAVIGATION })));
     expect(new Set(pages.map(({ status, headers }) => `${status} ${headers['retry-after'] ?? 'without Retry-After'}`))).toEqual(new Set(['503 2']));
     expect(app.engine.calls.build).toBe(1);
+    open();
+  }, 60_000);
+});
+
+describe('INV7: requests that one connection sends without waiting for answers', () => {
+  const MOST_OF_A_CONNECTION = 100;
+  const heldNow = async (app: TestApp) => {
+    const { bounds } = (await app.control('/debug', { headers: { accept: 'application/json' } })).json() as { bounds: { requestsHeld: { now: number } } };
+    return bounds.requestsHeld.now;
+  };
+  const pipeline = async (app: TestApp, requests: number) => {
+    const client = await connectRaw(app.port);
+    client.send(`GET /pipelined HTTP/1.1\r\nHost: ${app.commitHost(app.repository.head())}:${app.port}\r\n\r\n`.repeat(requests));
+    return client;
+  };
+  const held = (app: TestApp, requests: number) => eventually(async () => await heldNow(app) === requests, { what: `${requests} are held` });
+
+  it('K18: wait up to a bound and are refused beyond it; others wait beside them', async () => {
+    const { opened, open } = gate();
+    await using app = await startTestApp({ settings: HELD, builds: () => ({ until: opened }) });
+    using client = await pipeline(app, 3 * MOST_OF_A_CONNECTION);
+    await held(app, MOST_OF_A_CONNECTION);
+    const other = app.get(app.commitHost(app.repository.head()), '/other');
+    await held(app, MOST_OF_A_CONNECTION + 1);
+    open();
+    expect((await other).status).toBe(200);
+    const text = await client.until((all) => (all.match(/too_busy/g) ?? []).length === 2 * MOST_OF_A_CONNECTION);
+    expect([...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => status)).toEqual([...Array<string>(MOST_OF_A_CONNECTION).fill('200'), ...Array<string>(2 * MOST_OF_A_CONNECTION).fill('503')]);
+  }, 60_000);
+
+  it('G35: give back their places when their client leaves, whatever is answered before them', async () => {
+    const { opened, open } = gate();
+    await using app = await startTestApp({ settings: HELD, builds: () => ({ until: opened }) });
+    using client = await pipeline(app, MOST_OF_A_CONNECTION);
+    await held(app, MOST_OF_A_CONNECTION);
+    client.socket.destroy();
+    await held(app, 0);
     open();
   }, 60_000);
 });

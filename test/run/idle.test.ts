@@ -1,7 +1,7 @@
 import { createIdle, retireInstance, type Traffic } from '../../src/run/idle.js';
 import { until } from '../support/until.js';
 import { createTraffic, limit, MINUTE, startIdle } from './idle-house.js';
-import { PLACEMENT, startInstances } from './started-instances.js';
+import { PLACEMENT, startInstances, type StartedInstances } from './started-instances.js';
 
 describe('an idle instance', () => {
   it('stops once nothing was in flight for long enough, its log kept', async () => {
@@ -97,6 +97,75 @@ describe('an idle instance', () => {
     await house.clock.advance(60 * MINUTE);
     expect(house.instances.running()).toHaveLength(1);
     expect(house.clock.sleepers).toBe(0);
+  });
+});
+
+describe('an idle instance that takes its time to rest', () => {
+  /** Of two, both unused from now on; v1 is deaf to SIGTERM. */
+  const startTwo = async (sleepMs: number, stopMs: number) => {
+    const house = await startInstances({ program: ({ release }) => ({ deaf: release === 1 }) });
+    const use = createTraffic(house);
+    const idle = createIdle({ instances: house.instances, traffic: use.traffic, clock: house.clock, log: house.log, times: limit(stopMs, sleepMs) });
+    const [slow, other] = [house.release({ stopTimeoutMs: 60 * MINUTE }, 1), house.release({}, 2)];
+    const [{ container }, { container: second }] = await Promise.all([house.instances.ensure(slow, PLACEMENT), house.instances.ensure(other, PLACEMENT)]);
+    await idle.start();
+    const dispose = async () => {
+      await Promise.all([idle.stop(), house.clock.advance(120 * MINUTE)]);
+      await house[Symbol.asyncDispose]();
+    };
+    return { ...house, ...use, idle, container, second, states: () => [slow, other].map(house.instances.state), [Symbol.asyncDispose]: dispose };
+  };
+  const failures = ({ log }: StartedInstances) => log.recent().filter(({ level }) => level === 'error');
+
+  it('K22: keeps no other one from sleeping and stopping in its time; only the end waits for it', async () => {
+    await using house = await startTwo(5 * MINUTE, 10 * MINUTE);
+    for (let used = 0; used < 2; used += 1) {
+      await house.clock.advance(4 * MINUTE);
+      house.begin(house.second);
+      house.end(house.second);
+    }
+    await house.clock.advance(3 * MINUTE);
+    expect(house.states()).toEqual(['stopping', 'running']);
+    await house.clock.advance(2 * MINUTE + 10_001);
+    expect(house.states()).toEqual(['stopping', 'sleeping']);
+    await house.clock.advance(5 * MINUTE);
+    await until(() => house.states()[1] === undefined, 'the other one is gone');
+    expect([house.states(), house.engine.calls.stop]).toEqual([['stopping', undefined], 2]);
+    let isOver = false;
+    const stopped = house.idle.stop().then(() => { isOver = true; });
+    await house.clock.advance(50 * MINUTE);
+    expect([isOver, house.states()[0]]).toEqual([false, 'stopping']);
+    await house.clock.advance(10 * MINUTE);
+    await stopped;
+    expect([await house.engine.list(), failures(house)]).toEqual([[], []]);
+  });
+
+  it('K22: is not told to stop while the engine still freezes it, which holds up no other one', async () => {
+    await using house = await startTwo(MINUTE, 3 * MINUTE);
+    const { pause } = house.engine;
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => { letGo = resolve; });
+    let asked = 0;
+    house.engine.pause = async (id) => { if (id === house.container) { asked += 1; await held; } return pause(id); };
+    await house.clock.advance(10 * MINUTE);
+    await until(() => house.states()[1] === undefined, 'the other one is gone');
+    expect([asked, house.states(), house.withdrawn]).toEqual([1, ['sleeping', undefined], new Set([house.second])]);
+    letGo();
+    await house.clock.advance(10_001);
+    expect([asked, house.states()[0], house.withdrawn.has(house.container)]).toEqual([1, 'stopping', true]);
+    await house.clock.advance(60 * MINUTE);
+    await until(async () => (await house.engine.list()).length === 0, 'it is killed');
+    expect(failures(house)).toEqual([]);
+  });
+
+  it('K22: is told of in the log when it fails in the end, which then ends too', async () => {
+    await using house = await startTwo(5 * MINUTE, 10 * MINUTE);
+    await house.clock.advance(11 * MINUTE);
+    const stopped = house.idle.stop();
+    house.engine.down();
+    await house.clock.advance(60 * MINUTE);
+    await stopped;
+    expect(failures(house).map(({ message }) => message)).toEqual(['idle instance not laid to rest']);
   });
 });
 

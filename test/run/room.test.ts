@@ -108,6 +108,16 @@ describe('room that cannot be made', () => {
     expect(there(house)).toEqual([1, 2, 3]);
   });
 
+  it('is refused, though one was told to stop, when another one is taken into use meanwhile', async () => {
+    await using house = await startCrowd(2);
+    await house.come(1, 900);
+    const used = house.instances.container(await house.come(2, 100));
+    house.instances.onChange(({ kind }) => { if (kind === 'stopping' && used) house.idle.set(used, null); });
+    const two = house.release({ processes: { a: ['a'] } }, 9);
+    await expect(house.room.enter(two, { mayExceed: false })).rejects.toMatchObject({ code: 'too_busy' });
+    expect([there(house), house.room.count]).toEqual([[2], 1]);
+  });
+
   it('is not missed for ever after the engine was away', async () => {
     await using house = await startCrowd(1);
     await house.come(1, 900);
@@ -130,6 +140,17 @@ describe('room that cannot be made', () => {
     expect(house.room.count).toBe(1);
     await house.come(3, 0);
     await expect(house.come(4, 0)).resolves.toBeDefined();
+  });
+
+  it('is made by the next one for who asks while one still stops', async () => {
+    await using house = await startCrowd(10);
+    await house.come(1, 100);
+    await house.come(2, 900);
+    const letGo = house.engine.hold('stop');
+    const both = [house.room.relieve('memory'), until(() => house.engine.calls.stop === 1, 'it is told to stop').then(() => house.room.relieve('memory'))];
+    await until(() => house.engine.calls.stop === 2, 'the next one is told to stop');
+    letGo();
+    expect((await Promise.all(both)).map((gone) => gone?.release.number)).toEqual([2, 1]);
   });
 
   it('spares who was used a moment ago', async () => {

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AppError } from '../../src/domain/errors.js';
 import type { Project } from '../../src/domain/project.js';
 import type { EventStreams } from '../../src/kernel/event-stream.js';
 import type { Answers } from '../../src/serve/answers.js';
@@ -8,7 +7,6 @@ import { createHold } from '../../src/serve/hold.js';
 import type { Visit, VisitView } from '../../src/serve/visits.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import { gate } from '../support/test-app.js';
-import { until } from '../support/until.js';
 
 /** A request of a program for a preview that opens at once; `through` says for each opening whether it still runs then. */
 function askHeld(through: readonly boolean[], find: (visit: Visit) => Promise<Visit> = (visit) => Promise.resolve(visit)) {
@@ -24,7 +22,7 @@ function askHeld(through: readonly boolean[], find: (visit: Visit) => Promise<Vi
   const res = Object.assign(new EventEmitter(), { writableFinished: false, destroyed: false });
   let turn = 0;
   const forward = () => { said.push('forwarded'); return through[turn++] ?? false; };
-  const done = hold.request({ url: '/', method: 'GET', headers: {} } as IncomingMessage, res as unknown as ServerResponse, {
+  const done = hold.request({ url: '/', method: 'GET', headers: {}, socket: new EventEmitter() } as IncomingMessage, res as unknown as ServerResponse, {
     project: {} as Project, name: { kind: 'branch', slug: 'a', environment: null } as never, projectHost: 'localhost', forward,
   });
   return { clock, said, res, done };
@@ -68,36 +66,5 @@ describe('a request whose client leaves', () => {
     find();
     await done;
     expect(said).toEqual([]);
-  });
-});
-
-describe('bodies of held requests', () => {
-  const KIB = 1024;
-  /** Requests with these headers that wait together for one preview. @returns how each was refused; undefined for those that wait */
-  async function holdAll(headers: readonly Record<string, string>[]): Promise<readonly (string | undefined)[]> {
-    const refused = headers.map((): string | undefined => undefined);
-    const visit = { label: 'branch-a', open: () => new Promise<void>(() => undefined), view: () => Promise.resolve({ waiting: { state: 'building' } } as VisitView) } as Visit;
-    const answers = { failure: ({ req }: { req: IncomingMessage }, { code }: AppError) => { refused[Number(req.url?.slice(1))] = code; } } as unknown as Answers;
-    const hold = createHold({
-      visits: { find: () => Promise.resolve(visit), homes: () => Promise.resolve([]) },
-      answers, clock: createFakeClock(), streams: {} as EventStreams, limits: { navigationMs: 1_000, requestMs: 30_000, most: 10, mostBytes: 200 * KIB }, urlOf: () => '',
-    });
-    const all = headers.map((each, at) => hold.request({ url: `/${at}`, method: 'POST', headers: each } as unknown as IncomingMessage, Object.assign(new EventEmitter(), { writableFinished: false }) as unknown as ServerResponse, {
-      project: {} as Project, name: { kind: 'branch', slug: 'a', environment: null } as never, projectHost: 'localhost', forward: () => true,
-    }));
-    await until(() => hold.waiting + refused.filter((code) => code !== undefined).length === headers.length, 'each waits or is refused');
-    hold.close();
-    await Promise.all(all);
-    return refused.map((code) => (code === 'shutting_down' ? undefined : code));
-  }
-
-  it('are counted by what is read of them before anybody wants them, and bounded', async () => {
-    const large = { 'content-length': String(1024 ** 3) };
-    expect(await holdAll([large, { 'transfer-encoding': 'chunked' }, large, large])).toEqual([undefined, undefined, undefined, 'too_busy']);
-    expect(await holdAll([large, large, large, {}, { 'content-length': '100' }])).toEqual([undefined, undefined, undefined, undefined, undefined]);
-  });
-
-  it('are as many as the bound of requests says where they are small', async () => {
-    expect((await holdAll(Array.from({ length: 12 }, () => ({})))).filter((code) => code === 'too_busy')).toHaveLength(2);
   });
 });
