@@ -23,15 +23,19 @@ const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
 
 /**
  * V8 counts the buffers of bodies that pass through as memory that its next large collection must free, and would begin one
- * after every 30 MB, for ever, once the heap has grown to 30 MB: half of the throughput of large bodies. So that it may
- * grow to three times of what lives before that; the small collections free the buffers.
+ * after every 30 to 60 MB, for ever, once a crowd has been there: half of the throughput of large bodies. So that its heap
+ * may grow to three times of what lives before that, whatever has passed through; the small collections free the buffers.
  *
  * @see https://nodejs.org/api/v8.html#v8setflagsfromstringflags
  */
-const HEAP_MAY_GROW = '--heap-growing-percent=200';
+function allowHeapToGrow(): void {
+  setFlagsFromString('--heap-growing-percent=200');
+  // Older ones do not know it, and have no limit of its own for buffers.
+  if (Number.parseInt(process.versions.v8, 10) >= 13) setFlagsFromString('--external-memory-accounted-in-global-limit');
+}
 
 async function serve(config: Config): Promise<void> {
-  setFlagsFromString(HEAP_MAY_GROW);
+  allowHeapToGrow();
   const { stateDir, settings, surroundings } = config;
   const notes = [...config.notes];
   const identity = readIdentity(stateDir, settings.token, (note) => { notes.push(note); });
