@@ -42,6 +42,8 @@ interface Message extends Pick<Outgoing, 'path' | 'headers'> {
 }
 
 const NO_BYTES = Buffer.alloc(0);
+/** Far less than what the system takes at once for a connection. */
+const WHOLE_BYTES = 16 * 1024;
 const ignore = (): void => undefined;
 
 /** Relays one request to a container and its answer back; ends, and never throws, when neither side is open any more. */
@@ -95,7 +97,6 @@ function begin(x: Exchange, message: Message, upstream: ClientRequest): void {
   let bytesBefore = 0;
   upstream.on('socket', (socket) => {
     bytesBefore = socket.bytesRead;
-    if (message.framing !== 'none') readBeforeLoss(socket);
   });
   upstream.on('error', (error) => {
     // A reset would else pass as the proper end of an answer without a length.
@@ -114,7 +115,16 @@ function begin(x: Exchange, message: Message, upstream: ClientRequest): void {
   listen(x, upstream);
   if (message.framing === 'none') { upstream.end(); return; }
   if (x.awaitsContinue) upstream.write(NO_BYTES);
-  x.req.pipe(upstream);
+  // Not before all that came with the header is read.
+  queueMicrotask(() => { if (x.upstream === upstream && !upstream.destroyed) passBody(x.req, upstream); });
+}
+
+/** A body that came with its header goes on as a whole, in one write that takes all or nothing; a pipe would cost a tenth of all. */
+function passBody(req: IncomingMessage, upstream: ClientRequest): void {
+  if (req.complete && req.readableLength <= WHOLE_BYTES) { upstream.end(req.read() ?? undefined); return; }
+  if (upstream.socket) readBeforeLoss(upstream.socket);
+  else upstream.once('socket', readBeforeLoss);
+  req.pipe(upstream);
 }
 
 function listen(x: Exchange, upstream: ClientRequest): void {

@@ -51,8 +51,12 @@ export function createPromisedConnections(monotonic: () => number): PromisedConn
   };
 }
 
+const KEEP_ALIVE = 'keep-alive';
+
 function promisedMs(lines: RawHeaders): number {
-  const at = lines.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'keep-alive');
-  const seconds = at < 0 ? undefined : /(?:^|[,\s])timeout=(\d{1,5})/i.exec(lines[at + 1] ?? '')?.[1];
-  return Number(seconds ?? 0) * 1000;
+  for (let at = 0; at < lines.length; at += 2) {
+    if (lines[at]?.length !== KEEP_ALIVE.length || lines[at]?.toLowerCase() !== KEEP_ALIVE) continue;
+    return Number(/(?:^|[,\s])timeout=(\d{1,5})/i.exec(lines[at + 1] ?? '')?.[1] ?? 0) * 1000;
+  }
+  return 0;
 }
