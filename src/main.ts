@@ -30,8 +30,8 @@ const VIEWS = fileURLToPath(new URL('../views', import.meta.url));
  */
 function allowHeapToGrow(): void {
   setFlagsFromString('--heap-growing-percent=200');
-  // Older ones do not know it, and have no limit of its own for buffers.
-  if (Number.parseInt(process.versions.v8, 10) >= 13) setFlagsFromString('--external-memory-accounted-in-global-limit');
+  // That of Node 24; older ones do not know it, and have no limit of their own for buffers.
+  if (Number.parseInt(process.versions.v8, 10) === 13) setFlagsFromString('--external-memory-accounted-in-global-limit');
 }
 
 async function serve(config: Config): Promise<void> {

@@ -121,6 +121,10 @@ export const withRemedy = ({ code, message }: AppError): string => `${message}${
 const NO_ROOM = /^(?:ENOSPC|EDQUOT|SQLITE_FULL|SQLITE_IOERR_SHMSIZE)$/;
 const isNoRoom = (thrown: unknown): boolean => typeof thrown === 'object' && thrown !== null && 'code' in thrown && NO_ROOM.test(String(thrown.code));
 
+/** What the log says of a failure: of one of ours its sentence, of any other all that is known of it. */
+export const failureFields = (thrown: unknown): { readonly code: ErrorCode; readonly reason: string } | { readonly error: unknown } =>
+  (thrown instanceof AppError ? { code: thrown.code, reason: thrown.message } : { error: thrown });
+
 /** Turns whatever was thrown into an `AppError`; what is not ours becomes `internal` without its text. */
 export function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;

@@ -77,6 +77,8 @@ const MEMORY_EVERY_MS = 10_000;
 const GRACE_MS = 600_000;
 /** Somebody between two clicks is not taken their preview. */
 const LEAST_IDLE_MS = 30_000;
+/** Longer than most applications take to end. */
+const RELIEF_MS = 30_000;
 /** Passes from one look at the engine's own list to the next; it costs an inspection of each image. */
 const LOOK_EVERY = 10;
 const A_MOMENT_AGO = 'it was used a moment ago';
@@ -89,6 +91,7 @@ export function createCollect(deps: CollectDeps): Collect {
   const turns = createTurns<'images'>();
   let passes = 0;
   let isStuck = false;
+  let relievedUntil = 0;
 
   const findRoot = (): Promise<string | null> => engine.describe().then(({ rootDir }) => rootDir, () => null);
 
@@ -186,10 +189,12 @@ export function createCollect(deps: CollectDeps): Collect {
     if (await isDue(passes)) await turns.take('images', run);
   };
 
-  /** One for each look, since what goes frees its memory only at its end; but one that ends slowly does not hold up the next. */
+  /** One at a time, since what goes frees its memory only at its end; but one that ends slowly does not hold up the next for long. */
   const watchMemory = async () => {
-    if (!isOver(await memoryMark())) return;
-    void background.begin(room.relieve('the machine’s memory is nearly full', { leastIdleMs: LEAST_IDLE_MS }), (error) => { log.error('memory not relieved', { error }); });
+    if (clock.monotonic() < relievedUntil || !isOver(await memoryMark())) return;
+    relievedUntil = clock.monotonic() + RELIEF_MS;
+    const relief = room.relieve('the machine’s memory is nearly full', { leastIdleMs: LEAST_IDLE_MS }).finally(() => { relievedUntil = 0; });
+    void background.begin(relief, (error) => { log.error('memory not relieved', { error }); });
   };
 
   return {

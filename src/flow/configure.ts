@@ -25,7 +25,7 @@ export interface ConfigureDeps {
   readonly releases: Pick<ReleaseStore, 'find'>;
   readonly ledger: Pick<Ledger, 'current' | 'ensure'>;
   readonly engine: Pick<ContainerEngine, 'image'>;
-  readonly instances: Pick<Instances, 'running' | 'living' | 'state' | 'stop' | 'forgive'>;
+  readonly instances: Pick<Instances, 'present' | 'living' | 'state' | 'stop' | 'forgive'>;
   readonly readConfig: ReadConfig;
   readonly serveRelease: Pick<ServeRelease, 'serve'>;
   readonly noteFailure: NoteFailure;
@@ -58,7 +58,8 @@ export function createConfigure(deps: ConfigureDeps): Configure {
   const turns = createTurns<Project['name']>();
   const behind = new Set<Project['name']>();
 
-  const runs = ({ id }: Route) => instances.running().some(({ release }) => release.route === id);
+  /** What starts reads its configuration before: its turn comes after that. */
+  const runs = ({ id }: Route) => instances.present().some((release) => release.route === id && ['running', 'starting'].includes(instances.state(release) ?? ''));
   const takesUp = (route: Route, { stages, environments }: Project): boolean =>
     (route.kind === 'stage' ? stages.has(route.subject) : route.kind === 'branch' && isKnown(route.environment, environments) && runs(route));
 

@@ -54,14 +54,14 @@ export function createHousekeeping(deps: HousekeepingDeps): Part {
     await routes.setLastError(route, { code, message, at: clock.now(), release: number });
   };
 
-  /** Whoever woke it may still be on their way, by a waiting page that opens it anew: asleep at once, it would never be reached. */
-  const wakeUp = ({ container }: RunningInstance) => {
-    routing.touch(container);
+  const goOn = ({ container }: RunningInstance, woken: boolean) => {
+    // Whoever woke it may still be on their way, by a waiting page that opens it anew: asleep at once, it would never be reached.
+    if (woken) routing.touch(container);
     routing.resume(container);
   };
 
   const followRest = (change: InstanceChange) => {
-    if (change.kind === 'running') { wakeUp(change.instance); return; }
+    if (change.kind === 'running') { goOn(change.instance, change.woken === true); return; }
     const container = instances.container(change.release);
     if (!container) return;
     // A program closes connections that are older than it likes as soon as it goes on: nothing may be sent on them.

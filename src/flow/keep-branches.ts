@@ -1,4 +1,4 @@
-import { AppError, isPassing } from '../domain/errors.js';
+import { AppError, failureFields, isPassing } from '../domain/errors.js';
 import type { CommitHash, ProjectName, RefName, ReleaseNumber } from '../domain/ids.js';
 import { formatLabel } from '../domain/preview-name.js';
 import type { Project } from '../domain/project.js';
@@ -61,10 +61,9 @@ export function createKeepBranches(deps: KeepBranchesDeps): Part {
 
   /** What fails is told of once; each later look would find the same. */
   const note = (project: Project, { name, what }: { name: RefName; what: Failed['what'] }, error: unknown) => {
-    const known = error instanceof AppError ? error : undefined;
-    log.warn('branch not kept running', { project: project.name, branch: name, ...(known ? { code: known.code, reason: known.message } : { error }) });
-    if (!known || isPassing(known.code)) return;
-    const until = clock.monotonic() + (known.status === FAILED_BUILD ? Infinity : AFTER_FAILURE_MS);
+    log.warn('branch not kept running', { project: project.name, branch: name, ...failureFields(error) });
+    if (!(error instanceof AppError) || isPassing(error.code)) return;
+    const until = clock.monotonic() + (error.status === FAILED_BUILD ? Infinity : AFTER_FAILURE_MS);
     failed.set(nameOf(project, name), [...failuresOf(project, name), { what, until }].slice(-MOST_NOTED));
   };
 

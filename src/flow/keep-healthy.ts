@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, failureFields } from '../domain/errors.js';
 import { formatRelease, type RouteId } from '../domain/ids.js';
 import { hasHost, type Project } from '../domain/project.js';
 import type { LastError, Release, Route } from '../domain/release.js';
@@ -105,7 +105,7 @@ export function createKeepHealthy({ projects, sources, health, instances, routes
       unsubscribe = health.onFinding((finding) => {
         const { project, number } = finding.instance.release;
         void background.begin(act(finding), (error) => {
-          log.warn('not kept healthy', { project, release: number, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
+          log.warn('not kept healthy', { project, release: number, ...failureFields(error) });
         });
       });
       return Promise.resolve();

@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { failureFields } from '../domain/errors.js';
 import type { Project } from '../domain/project.js';
 import { createBackground } from '../kernel/background.js';
 import type { Clock } from '../kernel/clock.js';
@@ -44,7 +44,7 @@ export function createKeepStages({ projects, routes, releases, instances, findPr
 
   /** One that takes long to start keeps no other one waiting. */
   const begin = (what: string, project: Project, work: () => Promise<unknown>) => background.begin(work(), (error) => {
-    log.warn(what, { project: project.name, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
+    log.warn(what, { project: project.name, ...failureFields(error) });
   });
 
   const keepAll = (project: Project) => { for (const stage of project.stages.keys()) void begin('stage not kept running', project, () => keep(project, stage)); };

@@ -1,7 +1,6 @@
 import { formatRelease, type CommitHash, type ReleaseNumber } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import type { ContainerEngine, EngineImage } from '../engine/port.js';
-import { createCoalesce } from '../kernel/coalesce.js';
 import type { Instances } from '../run/instances.js';
 import type { RefTable, Source } from '../source/source.js';
 import type { ImageStore, ImageUse } from '../state/images.js';
@@ -33,7 +32,7 @@ export interface ListImagesDeps {
   readonly sources: ReadonlyMap<Project['name'], Source>;
 }
 
-/** Lists the images of projects, most recently used first; those who ask at the same time share the answer, which inspects every image. @throws AppError of the engine */
+/** Lists the images of projects, most recently used first. @throws AppError of the engine */
 export type ListImages = (projects: readonly Project[]) => Promise<readonly ListedImage[]>;
 
 export function createListImages({ engine, images, instances, sources }: ListImagesDeps): ListImages {
@@ -57,8 +56,7 @@ export function createListImages({ engine, images, instances, sources }: ListIma
       };
     });
   };
-  const shared = createCoalesce<Project['name'], ListedImage[]>();
-  return async (projects) => (await Promise.all(projects.map((project) => shared.run(project.name, () => ofProject(project))))).flat().sort((a, b) => lastOf(b) - lastOf(a));
+  return async (projects) => (await Promise.all(projects.map(ofProject))).flat().sort((a, b) => lastOf(b) - lastOf(a));
 }
 
 /** A commit is there for its URL, which builds it again; what follows a branch or was promoted is a promise, and keeps its image. */

@@ -1,7 +1,7 @@
 import type { BuiltImage } from '../build/wanted.js';
 import type { BuildTrigger } from '../domain/build.js';
 import { hashConfig, type Release, type Route } from '../domain/release.js';
-import { AppError } from '../domain/errors.js';
+import { AppError, failureFields } from '../domain/errors.js';
 import { formatRelease, type CommitHash, type ImageId, type ProjectName, type RouteId } from '../domain/ids.js';
 import { assertLabels, carriesLabels } from '../domain/image-policy.js';
 import { scopeOf } from '../domain/project.js';
@@ -27,7 +27,7 @@ export interface OpenPreviewDeps {
   readonly images: ImageStore;
   readonly routes: RouteStore;
   readonly ledger: Ledger;
-  readonly instances: Pick<Instances, 'forgive'>;
+  readonly instances: Pick<Instances, 'forgive' | 'living'>;
   readonly readConfig: ReadConfig;
   readonly serveRelease: ServeRelease;
   readonly noteFailure: NoteFailure;
@@ -92,6 +92,8 @@ export function createOpenPreview(deps: OpenPreviewDeps): OpenPreview {
     try {
       return await runRelease(preview, attempt);
     } catch (thrown) {
+      if (!instances.living().some(({ container }) => container === instance.container)) throw thrown;
+      log.warn('configuration not taken up', { project: preview.project.name, route: route.label, ...failureFields(thrown) });
       await noteFailure(route.id, { thrown, release: attempt.release?.number ?? null });
       return instance;
     }

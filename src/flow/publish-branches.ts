@@ -1,4 +1,4 @@
-import { AppError } from '../domain/errors.js';
+import { AppError, failureFields } from '../domain/errors.js';
 import type { CommitHash, ProjectName } from '../domain/ids.js';
 import type { Project } from '../domain/project.js';
 import { createBackground } from '../kernel/background.js';
@@ -48,7 +48,7 @@ export function createPublishBranches({ projects, sources, ledger, findImage, st
     void background.begin(publish(project, first), (error) => {
       // The stage was being changed at that moment, or the surroundings failed: the next look tries again, unless there is a newer commit.
       if (error instanceof AppError && (error.code === 'route_busy' || error.status === 503) && tried.get(project.name) === tip) tried.delete(project.name);
-      log.warn('branch not published', { project: project.name, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
+      log.warn('branch not published', { project: project.name, ...failureFields(error) });
     });
   };
 

@@ -53,9 +53,11 @@ export function createIdle({ instances, traffic, clock, log, times, pinned = () 
   /** When what the engine could not freeze was used last: it is not tried again before it was used. */
   const refused = new Map<ContainerId, number>();
 
-  const plan: Idle['plan'] = async ({ release, container }) => planRest({
-    state: instances.state(release) ?? 'stopping', idleMs: traffic.idleMs(container), times: times.get(release.project) ?? NEVER, pinned: await pinned(release),
-  });
+  const plan: Idle['plan'] = async ({ release, container }) => {
+    const why = await pinned(release);
+    // Asked last, since the answer above took its time.
+    return planRest({ state: instances.state(release) ?? 'stopping', idleMs: traffic.idleMs(container), times: times.get(release.project) ?? NEVER, pinned: why });
+  };
 
   const noteFailure = (error: unknown) => { log.error('idle instance not laid to rest', { error }); };
 

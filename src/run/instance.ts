@@ -36,7 +36,8 @@ export interface FoundSet {
 }
 
 export type InstanceChange =
-  | { readonly kind: 'running'; readonly instance: RunningInstance }
+  /** `woken`: somebody wants what slept. */
+  | { readonly kind: 'running'; readonly instance: RunningInstance; readonly woken?: boolean }
   /** One of its containers cannot be reached any more: nobody may dial its address. Why is looked into; `gone` follows. */
   | { readonly kind: 'lost'; readonly release: Release; readonly container: ContainerId }
   /** It serves no more: stopped by us (no error unless it was unhealthy), ended by somebody (no error), or by itself. */

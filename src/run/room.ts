@@ -96,7 +96,7 @@ export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps):
   /** Said once, until there is room again. */
   const noteExcess = async (exceeds: boolean) => {
     const isFilled = exceeds && await always() >= most;
-    if (isFilled && !isExceeded) log.warn('stages and kept branches alone need more containers than limits.running: no other preview starts', { most });
+    if (isFilled && !isExceeded) log.warn('stages and kept branches need all containers of limits.running: no other preview starts', { most });
     isExceeded = isFilled;
   };
 

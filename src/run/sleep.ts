@@ -38,11 +38,11 @@ export function createSleep({ engine, find, lost, publish }: SleepDeps): Sleep {
   const inTurn = <T>({ project, number }: ReleaseName, work: () => Promise<T>) => turns.take(`${project}/${number}`, work);
 
   /** Unless it was lost or told to stop while that was waited for. */
-  const goOn = (resting: Resting): RunningInstance | undefined => {
+  const goOn = (resting: Resting, woken = false): RunningInstance | undefined => {
     const { instance } = resting;
     if (resting.state !== 'sleeping' || !instance) return undefined;
     resting.state = 'running';
-    publish({ kind: 'running', instance });
+    publish({ kind: 'running', instance, woken });
     return instance;
   };
 
@@ -64,7 +64,7 @@ export function createSleep({ engine, find, lost, publish }: SleepDeps): Sleep {
 
   const thaw = async (resting: Resting, instance: RunningInstance): Promise<RunningInstance | undefined> => {
     const ended = await resumeSet(membersOf(instance), engine);
-    if (!ended) return goOn(resting);
+    if (!ended) return goOn(resting, true);
     await lost(ended.container, false);
     return undefined;
   };

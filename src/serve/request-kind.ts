@@ -17,7 +17,7 @@ export function classifyRequest({ method, headers }: Pick<IncomingMessage, 'meth
 
 /** Who sends something wants it done, whatever they call themselves: chat services deliver their users' commands under the name of their link previews. */
 function isPassive(method: string | undefined, headers: IncomingMessage['headers']): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false;
+  if (method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS') return false;
   const purpose = headers['sec-purpose'] ?? headers.purpose ?? headers['x-moz'];
   if (method === 'HEAD' || (typeof purpose === 'string' && /prefetch|prerender|preview/i.test(purpose))) return true;
   return isAutomaticAgent(headers['user-agent'] ?? '');

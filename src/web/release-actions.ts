@@ -1,6 +1,6 @@
 import type { Request } from 'express';
 import { isActive } from '../domain/build.js';
-import { AppError, type ErrorCode } from '../domain/errors.js';
+import { AppError, failureFields, type ErrorCode } from '../domain/errors.js';
 import { formatRelease } from '../domain/ids.js';
 import { nearestNames } from '../domain/nearest.js';
 import { parseLabel } from '../domain/preview-name.js';
@@ -80,7 +80,7 @@ async function rebuild(deps: WebDeps, { moving, target, by }: { moving: Moving; 
   const over = new AbortController();
   const rolled = deps.rollBack(moving, { to: target.number, rebuild: true, by });
   rolled.catch((error: unknown) => {
-    if (over.signal.aborted) deps.log.warn('not rolled back', { project: project.name, route: route.label, ...(error instanceof AppError ? { code: error.code, reason: error.message } : { error }) });
+    if (over.signal.aborted) deps.log.warn('not rolled back', { project: project.name, route: route.label, ...failureFields(error) });
   });
   try {
     const isDone = await Promise.race([rolled.then(() => true), deps.clock.sleep(PATIENCE_MS, over.signal).then(() => false)]);

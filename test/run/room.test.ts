@@ -61,7 +61,7 @@ describe('room for containers', () => {
       await house.instances.ensure(release, PLACEMENT);
     }
     expect(there(house)).toEqual([1, 2, 3]);
-    expect(house.log.recent().filter(({ message }) => message.includes('need more containers than limits.running'))).toHaveLength(1);
+    expect(house.log.recent().filter(({ message }) => message.includes('need all containers of limits.running'))).toHaveLength(1);
   });
 
   it('counts every process, and those that come at the same time', async () => {

@@ -13,7 +13,7 @@ step() {
   wait "$running" || fail "$title" $?
 }
 # It is in a process group of its own, which the terminal does not reach.
-trap 'kill "$running"' INT TERM
+trap 'kill "$running"' HUP INT TERM
 
 fail() {
   printf '\n== failed: %s (exit code %s)\n' "$1" "$2" >&2
@@ -28,6 +28,7 @@ step 'base image' 5 node docker/base-image.mjs
 step 'build' 5 npm run --silent build
 step 'engine tests' 30 npm run --silent test:docker
 step 'browser' 10 bash test/support/ensure-browser.sh
-CHROMIUM=$(bash test/support/ensure-browser.sh) && export CHROMIUM
+CHROMIUM=$(bash test/support/ensure-browser.sh)
+export CHROMIUM
 step 'browser tests' 15 npm run --silent test:browser
 printf '\n== all passed\n'

@@ -82,8 +82,10 @@ describe('configuration of a branch', () => {
     [isSlow, starts] = [true, 0];
     const visit = branch();
     await until(() => starts > 0, 'it starts');
-    expect((await app.post('config', { set: { COLOUR: 'blue' } })).json()).toMatchObject({ changed: true });
+    const change = app.post('config', { set: { COLOUR: 'blue' } });
+    await until(() => app.log.recent().some(({ message }) => message === 'configuration changed'), 'it is recorded');
     open();
+    expect((await change).json()).toMatchObject({ changed: true });
     await visit;
     expect((await branch()).env).toMatchObject({ COLOUR: 'blue' });
   });
@@ -94,8 +96,10 @@ describe('configuration of a branch', () => {
     await using app = await startStagedApp({ program: (spec) => (spec.env.COLOUR === 'blue' ? { exits: { code: 3 } } : { serve: (req, res) => { starts += 1; void opened.then(() => { echo(spec)(req, res); }); } }) });
     const visit = app.get('branch-main.localhost', '/');
     await until(() => starts > 0, 'it starts');
-    await app.post('config', { set: { COLOUR: 'blue' } });
+    const change = app.post('config', { set: { COLOUR: 'blue' } });
+    await until(() => app.log.recent().some(({ message }) => message === 'configuration changed'), 'it is recorded');
     open();
+    await change;
     expect((await visit).status).toBe(200);
     expect((await app.get('branch-main.localhost', '/__slipway/state')).json()).toMatchObject({ state: 'running' });
     expect(app.log.recent().find(({ message }) => message === 'instance not started')?.fields).toMatchObject({ release: 2, code: 'crashed' });
