@@ -1,4 +1,4 @@
-import { isPassing } from '../domain/errors.js';
+import { failureFields, isPassing } from '../domain/errors.js';
 import type { CommitHash, ProjectName, RefName } from '../domain/ids.js';
 import { formatLabel } from '../domain/preview-name.js';
 import { hasHost, type Project } from '../domain/project.js';
@@ -60,7 +60,7 @@ export function createFollowBranches({ projects, sources, routes, releases, inst
 
   const begin = (project: Project, release: Release) => {
     void background.begin(follow(project, release), (error) => {
-      log.warn('branch not followed', { project: project.name, release: release.number, error });
+      log.warn('branch not followed', { project: project.name, release: release.number, ...failureFields(error) });
     });
   };
 
