@@ -90,8 +90,9 @@ export function createServeRelease(deps: ServeReleaseDeps): ServeRelease {
 
   /** What takes another one's place may come before that one is gone, and what always runs whatever there is. */
   const ensureInRoom = async ({ project, route }: ToServe, { release, placement }: { release: Release; placement: Placement }): Promise<RunningInstance> => {
+    const state = instances.state(release);
     // One that stops is counted no more: it comes back as any other.
-    if (!['stopping', undefined].includes(instances.state(release))) return instances.ensure(release, placement);
+    if (state !== undefined && state !== 'stopping') return instances.ensure(release, placement);
     const { leave } = await room.enter(release, { mayExceed: placement.isSwap === true || alwaysRuns(project, route) });
     try {
       return await instances.ensure(release, placement);

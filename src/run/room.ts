@@ -56,11 +56,16 @@ export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps):
     return total([...present, ...more]);
   };
 
+  /** Those that run whoever uses them, or the others. */
+  const withPin = async (isPinned: boolean, among: readonly RunningInstance[]): Promise<readonly RunningInstance[]> => {
+    const reasons = await Promise.all(among.map(({ release }) => pinned(release)));
+    return among.filter((_instance, at) => (reasons[at] !== null) === isPinned);
+  };
+
   const candidates: Room['candidates'] = async ({ except, leastIdleMs = 0 } = {}) => {
-    const others = instances.living().filter(({ release }) => release.route !== except);
-    const found = await Promise.all(others.map(async (instance) => ({ instance, why: await pinned(instance.release) })));
+    const unpinned = await withPin(false, instances.living().filter(({ release }) => release.route !== except));
     // Asked last, since the answers above took their time.
-    const free = found.filter(({ why }) => why === null).map(({ instance }) => ({ instance, idleMs: traffic.idleMs(instance.container) }));
+    const free = unpinned.map((instance) => ({ instance, idleMs: traffic.idleMs(instance.container) }));
     return free.filter(({ idleMs }) => idleMs !== null && idleMs >= leastIdleMs)
       .sort((one, other) => (other.idleMs ?? 0) - (one.idleMs ?? 0)).map(({ instance }) => instance);
   };
@@ -83,10 +88,7 @@ export function createRoom({ instances, traffic, pinned, most, log }: RoomDeps):
   };
 
   /** How many containers run whoever uses them. */
-  const always = async (): Promise<number> => {
-    const sizes = await Promise.all(instances.living().map(async ({ release }) => (await pinned(release) === null ? 0 : sizeOf(release))));
-    return sizes.reduce((sum, size) => sum + size, 0);
-  };
+  const always = async (): Promise<number> => total((await withPin(true, instances.living())).map(({ release }) => release));
 
   const full = async (): Promise<AppError> => {
     const count = await always();

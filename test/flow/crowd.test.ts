@@ -3,7 +3,7 @@ import { createTestFolder } from '../support/git.js';
 import { createFakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { connectRaw } from '../support/raw-http.js';
-import { gate, NAVIGATION, startTestApp, type TestAnswer, type TestApp } from '../support/test-app.js';
+import { gate, heldNow, NAVIGATION, startTestApp, type TestAnswer, type TestApp } from '../support/test-app.js';
 
 const MANY = 1_000;
 const HELD = { 'hold.request': '60s', 'hold.navigation': '60s' } as const;
@@ -130,10 +130,6 @@ describe('K18: a thousand first requests at once', () => {
 
 describe('INV7: requests that one connection sends without waiting for answers', () => {
   const MOST_OF_A_CONNECTION = 100;
-  const heldNow = async (app: TestApp) => {
-    const { bounds } = (await app.control('/debug', { headers: { accept: 'application/json' } })).json() as { bounds: { requestsHeld: { now: number } } };
-    return bounds.requestsHeld.now;
-  };
   const pipeline = async (app: TestApp, requests: number) => {
     const client = await connectRaw(app.port);
     client.send(`GET /pipelined HTTP/1.1\r\nHost: ${app.commitHost(app.repository.head())}:${app.port}\r\n\r\n`.repeat(requests));

@@ -1,5 +1,5 @@
 import { until } from '../support/until.js';
-import { startTestApp, type TestApp } from '../support/test-app.js';
+import { heldNow, startTestApp, type TestApp } from '../support/test-app.js';
 
 const containers = async (app: TestApp) => ((await app.control('/api/gc')).json().marks as { name: string; now: number; most: number }[]).find(({ name }) => name === 'containers');
 
@@ -12,7 +12,7 @@ describe('limits.running', () => {
     expect((await app.get(second ?? '', '/')).status).toBe(200);
     expect((await app.control('/api/status?branch=main')).json().status).toBe('stopping');
     const again = app.get(first ?? '', '/');
-    await until(async () => ((await app.control('/debug', { headers: { accept: 'application/json' } })).json().bounds as { requestsHeld: { now: number } }).requestsHeld.now === 1, 'it is held');
+    await until(async () => await heldNow(app) === 1, 'it is held');
     letGo();
     expect((await again).status).toBe(200);
     await until(async () => (await app.engine.list()).length === 1, 'the other one is gone');

@@ -41,8 +41,6 @@ export interface TestAppOptions {
   readonly timeouts?: Partial<ForwardTimeouts>;
   /** How long it waits for clients, and how many there may be. */
   readonly listener?: Partial<ListenerLimits>;
-  /** How long unknown names wait between two fetches, in milliseconds. */
-  readonly unknownPauseMs?: number;
   /** Watches what is read from the records. */
   readonly watchDatabase?: (database: Database) => Database;
 }
@@ -92,7 +90,7 @@ export const NAVIGATION = { 'accept': 'text/html,application/xhtml+xml', 'sec-fe
 
 const VIEWS = join(import.meta.dirname, '../../views');
 export const TOKEN = 'a-token-for-tests-only';
-/** Tests make commits faster than people. */
+/** Between two fetches for unknown names, in milliseconds: tests make commits faster than people. */
 const UNKNOWN_PAUSE_MS = 100;
 
 /** Answers with what was asked and what the container was given. */
@@ -129,7 +127,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     const { watchDatabase = (opened: Database) => opened } = options;
     const database = watchDatabase(await openDatabase({ folder: stateDir, clock, log }));
     const secretsKey = await readSecretsKey({ folder: stateDir, db: database.db, clock, log });
-    app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', unknownPauseMs: options.unknownPauseMs ?? UNKNOWN_PAUSE_MS, ...(options.timeouts ? { timeouts: options.timeouts } : {}), ...(options.listener ? { listener: options.listener } : {}) });
+    app = createApp({ config, identity, secretsKey, database, engine, clock, log, runtime: createQuietRuntime(), views: VIEWS, networkPool: '10.213.0.0/16', unknownPauseMs: UNKNOWN_PAUSE_MS, ...(options.timeouts ? { timeouts: options.timeouts } : {}), ...(options.listener ? { listener: options.listener } : {}) });
     await app.start();
   };
   const stop = async () => {
@@ -175,6 +173,12 @@ export function ask({ port, host, path }: { port: number; host: string; path: st
     asked.on('error', reject);
     asked.end(body);
   });
+}
+
+/** How many requests wait for their previews now, as the server says. */
+export async function heldNow({ control }: Pick<TestApp, 'control'>): Promise<number> {
+  const { bounds } = (await control('/debug', { headers: { accept: 'application/json' } })).json() as { bounds: { requestsHeld: { now: number } } };
+  return bounds.requestsHeld.now;
 }
 
 /** A promise and the way to settle it. */

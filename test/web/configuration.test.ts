@@ -10,6 +10,7 @@ const newest = async ({ control, project, token }: StagedApp, stage = 'dev') =>
   (JSON.parse((await control(`/api/projects/${project}/releases?stage=${stage}`, { headers: { authorization: `Bearer ${token}` } })).text) as { id: string; image: string; reason: string; config: { env: object } }[])[0];
 const set = (app: StagedApp, set: object, scope = '?stage=dev') => app.post(`config${scope}`, { set });
 const settings = async (app: StagedApp, scope = '') => (await app.control(`/api/projects/${app.project}/config${scope}`, { headers: { authorization: `Bearer ${TOKEN}` } })).json().settings as { name: string; value: string | null; digest: string | null }[];
+const recorded = (app: StagedApp) => until(() => app.log.recent().some(({ message }) => message === 'configuration changed'), 'the change is recorded');
 
 describe('configuration of a stage', () => {
   it('X9: a changed variable is a new release of the same image, which takes over', async () => {
@@ -83,7 +84,7 @@ describe('configuration of a branch', () => {
     const visit = branch();
     await until(() => starts > 0, 'it starts');
     const change = app.post('config', { set: { COLOUR: 'blue' } });
-    await until(() => app.log.recent().some(({ message }) => message === 'configuration changed'), 'it is recorded');
+    await recorded(app);
     open();
     expect((await change).json()).toMatchObject({ changed: true });
     await visit;
@@ -97,7 +98,7 @@ describe('configuration of a branch', () => {
     const visit = app.get('branch-main.localhost', '/');
     await until(() => starts > 0, 'it starts');
     const change = app.post('config', { set: { COLOUR: 'blue' } });
-    await until(() => app.log.recent().some(({ message }) => message === 'configuration changed'), 'it is recorded');
+    await recorded(app);
     open();
     await change;
     expect((await visit).status).toBe(200);
